@@ -1,0 +1,28 @@
+//! The database schema of Sluice, one change a file, for SQLite and PostgreSQL.
+//!
+//! A file that has been released is never edited again: a later one changes what it did. The
+//! CHECK constraints repeat the rules of the domain, so that no path to the database gets round them.
+
+use sea_orm_migration::prelude::*;
+pub use sea_orm_migration::{MigratorTrait, SchemaManager};
+
+mod m0001_tenants;
+mod m0002_connections;
+mod m0003_batches;
+mod m0004_jobs;
+mod m0005_dependencies;
+
+/// All changes, oldest first.
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_tenants::Migration),
+            Box::new(m0002_connections::Migration),
+            Box::new(m0003_batches::Migration),
+            Box::new(m0004_jobs::Migration),
+            Box::new(m0005_dependencies::Migration),
+        ]
+    }
+}

@@ -1,0 +1,119 @@
+//! Flags and environment as one typed config, printable without secrets.
+
+use std::{fmt, net::SocketAddr, str::FromStr};
+
+use crate::domain::draft::BatchLimits;
+
+/// Everything that `serve` needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the data is kept.
+    pub database: DatabaseConfig,
+    /// Where the server listens; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// How many threads answer requests.
+    pub workers: usize,
+    /// What is refused for its size.
+    pub limits: Limits,
+}
+
+/// Where the data is kept.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// Which database.
+    pub url: DatabaseUrl,
+    /// The most connections that are open at once: to PostgreSQL, or to read from SQLite.
+    pub connections: u32,
+}
+
+/// What is refused for its size.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The longest request body, in bytes.
+    pub body: usize,
+    /// How large a batch may be.
+    pub batch: BatchLimits,
+}
+
+/// Which database, by its URL. `Debug` and `Display` leave the password out.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A file, `sqlite:sluice.db` for instance.
+    Sqlite(String),
+    /// A server, `postgres://user:password@host/database`.
+    Postgres(String),
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        match url.split_once(':') {
+            Some(("sqlite", path)) if path.contains(":memory:") || path.contains("mode=memory") => {
+                Err("a database in memory is not supported: it would be another one for each connection; name a file, sqlite:sluice.db".into())
+            }
+            Some(("sqlite", path)) if !path.trim_start_matches('/').is_empty() => Ok(Self::Sqlite(url.into())),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(url.into())),
+            _ => Err("a database URL begins with sqlite: or postgres:, as in sqlite:sluice.db or postgres://user@host/database".into()),
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(url) => f.write_str(url),
+            Self::Postgres(url) => f.write_str(&without_secrets(url)),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Leaves out what stands between the user's name and the host, and all parameters: a password may
+/// be one of them.
+fn without_secrets(url: &str) -> String {
+    let url = url.split('?').next().unwrap_or_default();
+    match (url.split_once("://"), url.rfind('@')) {
+        (Some((scheme, rest)), Some(at)) => {
+            let user = rest.split([':', '@']).next().unwrap_or_default();
+            format!("{scheme}://{user}{}", &url[at..])
+        }
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_url_is_shown_without_its_password() {
+        let shown = |url: &str| url.parse::<DatabaseUrl>().map(|url| format!("{url} {url:?}"));
+        assert_eq!(
+            shown("postgres://me:s3c@ret@db:5432/sluice?password=x").as_deref(),
+            Ok("postgres://me@db:5432/sluice postgres://me@db:5432/sluice")
+        );
+        assert_eq!(shown("postgres://db/sluice").as_deref(), Ok("postgres://db/sluice postgres://db/sluice"));
+        assert_eq!(shown("sqlite:sluice.db").as_deref(), Ok("sqlite:sluice.db sqlite:sluice.db"));
+    }
+
+    #[test]
+    fn only_files_and_postgresql_are_databases() {
+        for url in [
+            "",
+            "mysql://db/x",
+            "sluice.db",
+            "sqlite:",
+            "sqlite://",
+            "sqlite::memory:",
+            "sqlite:x?mode=memory",
+        ] {
+            assert!(url.parse::<DatabaseUrl>().is_err(), "{url:?}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! A job: one extract of a source object, or one load of a destination object.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    id::{BatchId, ConnectionId, JobId, TenantId},
+    since::Window,
+    text::{Grain, ObjectName},
+};
+
+/// Which way the data goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JobType {
+    /// Out of the source system.
+    Extract,
+    /// Into the destination system.
+    Load,
+}
+
+impl JobType {
+    /// The name that REST and the database use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Extract => "extract",
+            Self::Load => "load",
+        }
+    }
+
+    /// The type with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Extract, Self::Load].into_iter().find(|job_type| job_type.name() == name)
+    }
+}
+
+/// What a dependent waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RequirementKind {
+    /// The extract job succeeded: its records are staged.
+    Extract,
+    /// The load job has written its records, reported while it still runs or by its success.
+    Load,
+    /// The load job succeeded and its result is published.
+    LoadResult,
+}
+
+impl RequirementKind {
+    /// All kinds, in the order in which they are documented.
+    pub const ALL: [Self; 3] = [Self::Extract, Self::Load, Self::LoadResult];
+
+    /// The name that REST and the database use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Extract => "extract",
+            Self::Load => "load",
+            Self::LoadResult => "load_result",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The type of the jobs that can satisfy it.
+    pub fn job_type(self) -> JobType {
+        match self {
+            Self::Extract => JobType::Extract,
+            Self::Load | Self::LoadResult => JobType::Load,
+        }
+    }
+
+    /// Whether a job in this state satisfies a requirement of this kind.
+    pub fn satisfied_by(self, state: &JobState) -> bool {
+        match self {
+            Self::Extract | Self::Load | Self::LoadResult => matches!(state, JobState::Succeeded { .. }),
+        }
+    }
+}
+
+/// The objects that must be there before a job may start, by kind, in the order given, each once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RequiredObjects<T = ObjectName> {
+    /// Objects that must be extracted.
+    pub extract: Vec<T>,
+    /// Objects that must be loaded.
+    pub load: Vec<T>,
+    /// Objects whose load must have published its result.
+    pub load_result: Vec<T>,
+}
+
+impl<T> Default for RequiredObjects<T> {
+    fn default() -> Self {
+        Self { extract: Vec::new(), load: Vec::new(), load_result: Vec::new() }
+    }
+}
+
+impl<T> RequiredObjects<T> {
+    /// The objects of one kind.
+    pub fn of(&self, kind: RequirementKind) -> &[T] {
+        match kind {
+            RequirementKind::Extract => &self.extract,
+            RequirementKind::Load => &self.load,
+            RequirementKind::LoadResult => &self.load_result,
+        }
+    }
+
+    /// The objects of one kind, to be changed.
+    pub fn of_mut(&mut self, kind: RequirementKind) -> &mut Vec<T> {
+        match kind {
+            RequirementKind::Extract => &mut self.extract,
+            RequirementKind::Load => &mut self.load,
+            RequirementKind::LoadResult => &mut self.load_result,
+        }
+    }
+
+    /// Whether nothing at all is required.
+    pub fn is_empty(&self) -> bool {
+        RequirementKind::ALL.into_iter().all(|kind| self.of(kind).is_empty())
+    }
+}
+
+/// Where a job stands; a variant holds what only that state has.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobState {
+    /// A required object is not there yet.
+    Blocked,
+    /// It may be claimed, from `not_before` on where there is one.
+    Ready {
+        /// The end of a backoff, UTC.
+        not_before: Option<DateTime<Utc>>,
+    },
+    /// A worker runs it.
+    Running {
+        /// When its current or last attempt started, UTC.
+        started_at: DateTime<Utc>,
+    },
+    /// It has done what it should.
+    Succeeded {
+        /// When its current or last attempt started, UTC.
+        started_at: DateTime<Utc>,
+        /// When it ended, UTC.
+        finished_at: DateTime<Utc>,
+    },
+    /// It failed for good.
+    Failed {
+        /// When its current or last attempt started, UTC.
+        started_at: DateTime<Utc>,
+        /// When it ended, UTC.
+        finished_at: DateTime<Utc>,
+    },
+    /// A required object can no longer arrive.
+    Skipped {
+        /// When that was known, UTC.
+        finished_at: DateTime<Utc>,
+    },
+    /// It was canceled, before or after it had started.
+    Canceled {
+        /// When its current or last attempt started, UTC.
+        started_at: Option<DateTime<Utc>>,
+        /// When it ended, UTC.
+        finished_at: DateTime<Utc>,
+    },
+}
+
+/// The name of a [`JobState`] without what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JobStatus {
+    /// See [`JobState::Blocked`].
+    Blocked,
+    /// See [`JobState::Ready`].
+    Ready,
+    /// See [`JobState::Running`].
+    Running,
+    /// See [`JobState::Succeeded`].
+    Succeeded,
+    /// See [`JobState::Failed`].
+    Failed,
+    /// See [`JobState::Skipped`].
+    Skipped,
+    /// See [`JobState::Canceled`].
+    Canceled,
+}
+
+impl JobStatus {
+    const ALL: [Self; 7] = [
+        Self::Blocked,
+        Self::Ready,
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Skipped,
+        Self::Canceled,
+    ];
+
+    /// The name that the database uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    /// The status with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+}
+
+impl JobState {
+    /// The name of the state.
+    pub fn status(&self) -> JobStatus {
+        match self {
+            Self::Blocked => JobStatus::Blocked,
+            Self::Ready { .. } => JobStatus::Ready,
+            Self::Running { .. } => JobStatus::Running,
+            Self::Succeeded { .. } => JobStatus::Succeeded,
+            Self::Failed { .. } => JobStatus::Failed,
+            Self::Skipped { .. } => JobStatus::Skipped,
+            Self::Canceled { .. } => JobStatus::Canceled,
+        }
+    }
+
+    /// When the current or last attempt started, UTC.
+    pub fn started_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Blocked | Self::Ready { .. } | Self::Skipped { .. } => None,
+            Self::Running { started_at }
+            | Self::Succeeded { started_at, .. }
+            | Self::Failed { started_at, .. } => Some(*started_at),
+            Self::Canceled { started_at, .. } => *started_at,
+        }
+    }
+
+    /// When the job ended, UTC.
+    pub fn finished_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Blocked | Self::Ready { .. } | Self::Running { .. } => None,
+            Self::Succeeded { finished_at, .. }
+            | Self::Failed { finished_at, .. }
+            | Self::Skipped { finished_at }
+            | Self::Canceled { finished_at, .. } => Some(*finished_at),
+        }
+    }
+}
+
+/// A job as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// The batch it belongs to.
+    pub batch_id: BatchId,
+    /// The tenant of the batch.
+    pub tenant_id: TenantId,
+    /// Its place in the batch, from 0, in the order given at creation.
+    pub position: u32,
+    /// The [revision](super::batch::Batch::revision) of the batch that it was defined with.
+    pub revision: i32,
+    /// Which way the data goes.
+    pub job_type: JobType,
+    /// What is extracted or loaded.
+    pub object: ObjectName,
+    /// The granularity of a summary report.
+    pub grain: Option<Grain>,
+    /// The connection it uses: its own, or the batch's source (extract) or destination (load).
+    pub connection_id: ConnectionId,
+    /// Its own window, which beats the batch's.
+    pub window: Window,
+    /// Whether the loader may delete destination records that the extract no longer shows.
+    pub allow_delete: bool,
+    /// How often it may be tried.
+    pub max_attempts: i32,
+    /// How many attempts were started.
+    pub attempt: i32,
+    /// What must be there before it may start.
+    pub required_objects: RequiredObjects,
+    /// Its topological level; 0 requires nothing.
+    pub wave: u32,
+    /// Where it stands.
+    pub state: JobState,
+    /// When it was made, UTC.
+    pub created_at: DateTime<Utc>,
+}
+
+/// How many jobs of a batch are in each state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JobCounts {
+    /// See [`JobState::Blocked`].
+    pub blocked: u32,
+    /// See [`JobState::Ready`].
+    pub ready: u32,
+    /// See [`JobState::Running`].
+    pub running: u32,
+    /// See [`JobState::Succeeded`].
+    pub succeeded: u32,
+    /// See [`JobState::Failed`].
+    pub failed: u32,
+    /// See [`JobState::Skipped`].
+    pub skipped: u32,
+    /// See [`JobState::Canceled`].
+    pub canceled: u32,
+}
+
+impl JobCounts {
+    /// Adds `jobs` jobs in this state.
+    pub fn add(&mut self, status: JobStatus, jobs: u32) {
+        let count = match status {
+            JobStatus::Blocked => &mut self.blocked,
+            JobStatus::Ready => &mut self.ready,
+            JobStatus::Running => &mut self.running,
+            JobStatus::Succeeded => &mut self.succeeded,
+            JobStatus::Failed => &mut self.failed,
+            JobStatus::Skipped => &mut self.skipped,
+            JobStatus::Canceled => &mut self.canceled,
+        };
+        *count += jobs;
+    }
+
+    /// All jobs.
+    pub fn total(&self) -> u32 {
+        self.blocked + self.ready + self.running + self.succeeded + self.failed + self.skipped + self.canceled
+    }
+}

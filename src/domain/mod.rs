@@ -1,0 +1,18 @@
+//! What Sluice is about, and nothing else: ids, windows, batches, jobs, their graph, pages.
+//!
+//! Pure: no I/O, no async, no clock, no database, no web framework. Everybody else may import this
+//! room; it imports none of ours.
+
+pub mod batch;
+pub mod connection;
+pub mod draft;
+pub mod graph;
+pub mod id;
+pub mod job;
+pub mod list;
+pub mod page;
+pub mod problem;
+pub mod requirements;
+pub mod since;
+pub mod tenant;
+pub mod text;

@@ -1,0 +1,9 @@
+//! SeaORM entities: one table a file, plain columns. What they mean is said in
+//! [`crate::domain`]; only [`crate::store`] reads and writes them.
+#![allow(missing_docs, reason = "a column bears the name of the domain field that documents it")]
+
+pub mod batch;
+pub mod connection;
+pub mod dependency;
+pub mod job;
+pub mod tenant;

@@ -1,0 +1,215 @@
+//! Batches, without their jobs.
+
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Select,
+};
+
+use super::{
+    Error, Written,
+    keys::is_any_of,
+    keyset::{self, SortColumns},
+};
+use crate::{
+    domain::{
+        batch::{Batch, BatchState, BatchStatus, FailurePolicy},
+        id::{BatchId, ConnectionId, TenantId},
+        list::{BatchFilter, Order, SortField},
+        page::{Key, ListKind, Page, SortValue},
+        since::{Since, Window},
+        text::IdempotencyKey,
+    },
+    entity::batch::{ActiveModel, Column, Entity, Model},
+};
+
+/// The list that [`page`] cuts.
+pub const LIST: ListKind = ListKind::Batches;
+
+/// What a repeated request is known by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// What the client sent to make it known.
+    pub key: IdempotencyKey,
+    /// The SHA-256 of what was asked for under that key.
+    pub request_hash: Vec<u8>,
+}
+
+/// The batches with these ids, in no order.
+pub async fn by_ids(db: &impl ConnectionTrait, ids: &[BatchId]) -> Result<Vec<Batch>, Error> {
+    let rows = Entity::find().filter(is_any_of(Column::Id, ids)).all(db).await?;
+    rows.into_iter().map(Batch::try_from).collect()
+}
+
+/// The batch with this id, locked until the transaction ends.
+pub async fn lock(db: &impl ConnectionTrait, id: BatchId) -> Result<Option<Batch>, Error> {
+    let row = Entity::find_by_id(id.uuid()).lock_exclusive().one(db).await?;
+    row.map(Batch::try_from).transpose()
+}
+
+/// The batch that was made under this key, and the hash of what was asked for.
+pub async fn by_idempotency_key(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    key: &IdempotencyKey,
+) -> Result<Option<(BatchId, Vec<u8>)>, Error> {
+    let row = Entity::find()
+        .filter(Column::TenantId.eq(tenant.uuid()))
+        .filter(Column::IdempotencyKey.eq(&**key))
+        .one(db)
+        .await?;
+    row.map(|row| {
+        let hash = row.request_hash.ok_or(Error::Corrupt {
+            table: "batches",
+            column: "request_hash",
+            id: row.id,
+        })?;
+        Ok((BatchId::from_uuid(row.id), hash))
+    })
+    .transpose()
+}
+
+/// The rows of a page, in the order in which it is walked.
+pub async fn page(db: &impl ConnectionTrait, filter: &BatchFilter, page: &Page) -> Result<Vec<Batch>, Error> {
+    let field = match page.order.field {
+        SortField::CreatedAt => None,
+        SortField::UpdatedAt => Some(Column::UpdatedAt),
+        SortField::Priority => Some(Column::Priority),
+    };
+    let rows = keyset::cut(matching(filter), page, SortColumns { field, id: Column::Id }).all(db).await?;
+    rows.into_iter().map(Batch::try_from).collect()
+}
+
+/// How many batches the filter lets through.
+pub async fn count(db: &impl ConnectionTrait, filter: &BatchFilter) -> Result<u64, Error> {
+    Ok(matching(filter).count(db).await?)
+}
+
+fn matching(filter: &BatchFilter) -> Select<Entity> {
+    let BatchFilter { tenant_id, statuses, source_connection_id, destination_connection_id, connection_id } =
+        filter;
+    let statuses =
+        (!statuses.is_empty()).then(|| Column::Status.is_in(statuses.iter().map(|status| status.name())));
+    let either = connection_id.map(|connection| {
+        Condition::any()
+            .add(Column::SourceConnectionId.eq(connection.uuid()))
+            .add(Column::DestinationConnectionId.eq(connection.uuid()))
+    });
+    let all = Condition::all()
+        .add_option(tenant_id.map(|tenant| Column::TenantId.eq(tenant.uuid())))
+        .add_option(statuses)
+        .add_option(source_connection_id.map(|connection| Column::SourceConnectionId.eq(connection.uuid())))
+        .add_option(
+            destination_connection_id.map(|connection| Column::DestinationConnectionId.eq(connection.uuid())),
+        )
+        .add_option(either);
+    Entity::find().filter(all)
+}
+
+/// Adds batches. `Duplicate` when an idempotency key was used before, `Reference` when a connection
+/// is missing.
+pub async fn insert(
+    db: &impl ConnectionTrait,
+    batches: &[(Batch, Option<Idempotency>)],
+) -> Result<Written, Error> {
+    let rows = batches.iter().map(|(batch, idempotency)| ActiveModel {
+        idempotency_key: Set(idempotency.as_ref().map(|idempotency| idempotency.key.to_string())),
+        request_hash: Set(idempotency.as_ref().map(|idempotency| idempotency.request_hash.clone())),
+        ..row(batch)
+    });
+    Written::from(Entity::insert_many(rows).exec_without_returning(db).await)
+}
+
+/// Writes what has changed of a batch.
+pub async fn update(db: &impl ConnectionTrait, batch: &Batch) -> Result<Written, Error> {
+    Written::from(row(batch).update(db).await)
+}
+
+/// Removes a batch with its jobs and their dependencies.
+pub async fn delete(db: &impl ConnectionTrait, id: BatchId) -> Result<(), Error> {
+    Entity::delete_by_id(id.uuid()).exec(db).await?;
+    Ok(())
+}
+
+/// Where a batch stands in its list.
+pub fn key(order: Order, batch: &Batch) -> Key {
+    let value = match order.field {
+        SortField::CreatedAt => SortValue::Id,
+        SortField::UpdatedAt => SortValue::Time(batch.updated_at),
+        SortField::Priority => SortValue::Number(batch.priority),
+    };
+    Key { value, id: batch.id.uuid() }
+}
+
+/// All columns but those of the idempotency key, which never change.
+fn row(batch: &Batch) -> ActiveModel {
+    ActiveModel {
+        id: Set(batch.id.uuid()),
+        tenant_id: Set(batch.tenant_id.uuid()),
+        source_connection_id: Set(batch.source_connection_id.uuid()),
+        destination_connection_id: Set(batch.destination_connection_id.uuid()),
+        since: Set(batch.window.since.map(Since::instant)),
+        updated_since: Set(batch.window.updated_since.map(Since::instant)),
+        priority: Set(batch.priority),
+        failure_policy: Set(batch.failure_policy.name().into()),
+        status: Set(batch.state.status().name().into()),
+        version: Set(batch.version),
+        revision: Set(batch.revision),
+        idempotency_key: NotSet,
+        request_hash: NotSet,
+        created_at: Set(batch.created_at),
+        started_at: Set(batch.state.started_at()),
+        finished_at: Set(batch.state.finished_at()),
+        updated_at: Set(batch.updated_at),
+    }
+}
+
+/// The bounds of a window as they were stored, or the column that is out of range.
+pub(super) fn window(
+    since: Option<sea_orm::prelude::DateTimeUtc>,
+    updated_since: Option<sea_orm::prelude::DateTimeUtc>,
+) -> Result<Window, &'static str> {
+    let bound =
+        |instant: Option<_>, column| instant.map(|instant| Since::new(instant).ok_or(column)).transpose();
+    Ok(Window { since: bound(since, "since")?, updated_since: bound(updated_since, "updated_since")? })
+}
+
+impl TryFrom<Model> for Batch {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self, Error> {
+        let corrupt = |column| Error::Corrupt { table: "batches", column, id: row.id };
+        let status = BatchStatus::named(&row.status).ok_or_else(|| corrupt("status"))?;
+        let started_at = || row.started_at.ok_or_else(|| corrupt("started_at"));
+        let finished_at = || row.finished_at.ok_or_else(|| corrupt("finished_at"));
+        let state = match status {
+            BatchStatus::Pending => BatchState::Pending,
+            BatchStatus::Running => BatchState::Running { started_at: started_at()? },
+            BatchStatus::Canceling => BatchState::Canceling { started_at: started_at()? },
+            BatchStatus::Succeeded => {
+                BatchState::Succeeded { started_at: started_at()?, finished_at: finished_at()? }
+            }
+            BatchStatus::Failed => {
+                BatchState::Failed { started_at: started_at()?, finished_at: finished_at()? }
+            }
+            BatchStatus::Canceled => {
+                BatchState::Canceled { started_at: row.started_at, finished_at: finished_at()? }
+            }
+        };
+        Ok(Self {
+            id: BatchId::from_uuid(row.id),
+            tenant_id: TenantId::from_uuid(row.tenant_id),
+            source_connection_id: ConnectionId::from_uuid(row.source_connection_id),
+            destination_connection_id: ConnectionId::from_uuid(row.destination_connection_id),
+            window: window(row.since, row.updated_since).map_err(corrupt)?,
+            priority: row.priority,
+            failure_policy: FailurePolicy::named(&row.failure_policy)
+                .ok_or_else(|| corrupt("failure_policy"))?,
+            state,
+            version: row.version,
+            revision: row.revision,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}

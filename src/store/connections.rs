@@ -1,0 +1,151 @@
+//! Connections.
+
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait,
+    QueryFilter, QuerySelect, QueryTrait, Select,
+};
+
+use super::{
+    Error, Written,
+    keys::is_any_of,
+    keyset::{self, SortColumns},
+    tenants::concurrency,
+};
+use crate::{
+    domain::{
+        connection::{Config, Connection},
+        id::{BatchId, ConnectionId, TenantId},
+        list::{Archived, ConnectionFilter, Order},
+        page::{Key, ListKind, Page, SortValue},
+        tenant::Concurrency,
+        text::Text,
+    },
+    entity::{
+        batch,
+        connection::{ActiveModel, Column, Entity, Model},
+        job,
+    },
+};
+
+/// The order of the list of connections.
+pub const ORDER: Order = Order::OLDEST;
+/// The list that [`page`] cuts.
+pub const LIST: ListKind = ListKind::Connections;
+
+/// The connections with these ids, in no order.
+pub async fn by_ids(db: &impl ConnectionTrait, ids: &[ConnectionId]) -> Result<Vec<Connection>, Error> {
+    let rows = Entity::find().filter(is_any_of(Column::Id, ids)).all(db).await?;
+    rows.into_iter().map(Connection::try_from).collect()
+}
+
+/// The connections that these batches and their jobs use, in no order.
+pub async fn of_batches(db: &impl ConnectionTrait, batches: &[BatchId]) -> Result<Vec<Connection>, Error> {
+    let of_jobs = job::Entity::find()
+        .select_only()
+        .column(job::Column::ConnectionId)
+        .filter(is_any_of(job::Column::BatchId, batches))
+        .into_query();
+    let of_batches = |column| {
+        batch::Entity::find()
+            .select_only()
+            .column(column)
+            .filter(is_any_of(batch::Column::Id, batches))
+            .into_query()
+    };
+    let used = Condition::any()
+        .add(Column::Id.in_subquery(of_jobs))
+        .add(Column::Id.in_subquery(of_batches(batch::Column::SourceConnectionId)))
+        .add(Column::Id.in_subquery(of_batches(batch::Column::DestinationConnectionId)));
+    let rows = Entity::find().filter(used).all(db).await?;
+    rows.into_iter().map(Connection::try_from).collect()
+}
+
+/// The connection with this id, locked until the transaction ends.
+pub async fn lock(db: &impl ConnectionTrait, id: ConnectionId) -> Result<Option<Connection>, Error> {
+    let row = Entity::find_by_id(id.uuid()).lock_exclusive().one(db).await?;
+    row.map(Connection::try_from).transpose()
+}
+
+/// The rows of a page, in the order in which it is walked.
+pub async fn page(
+    db: &impl ConnectionTrait,
+    filter: &ConnectionFilter,
+    page: &Page,
+) -> Result<Vec<Connection>, Error> {
+    let columns = SortColumns { field: None, id: Column::Id };
+    let rows = keyset::cut(matching(filter), page, columns).all(db).await?;
+    rows.into_iter().map(Connection::try_from).collect()
+}
+
+/// How many connections the filter lets through.
+pub async fn count(db: &impl ConnectionTrait, filter: &ConnectionFilter) -> Result<u64, Error> {
+    Ok(matching(filter).count(db).await?)
+}
+
+fn matching(filter: &ConnectionFilter) -> Select<Entity> {
+    let ConnectionFilter { tenant_id, provider, name, archived } = filter;
+    let archived = archived.map(|archived| match archived {
+        Archived::Yes => Column::ArchivedAt.is_not_null(),
+        Archived::No => Column::ArchivedAt.is_null(),
+    });
+    let all = Condition::all()
+        .add_option(tenant_id.map(|tenant| Column::TenantId.eq(tenant.uuid())))
+        .add_option(provider.as_deref().map(|provider| Column::Provider.eq(provider)))
+        .add_option(name.as_deref().map(|name| Column::Name.eq(name)))
+        .add_option(archived);
+    Entity::find().filter(all)
+}
+
+/// Adds a connection; `Duplicate` when its name is taken, `Reference` when its tenant is missing.
+pub async fn insert(db: &impl ConnectionTrait, connection: &Connection) -> Result<Written, Error> {
+    Written::from(Entity::insert(row(connection)).exec_without_returning(db).await)
+}
+
+/// Writes what has changed of a connection; `Duplicate` when its name is taken.
+pub async fn update(db: &impl ConnectionTrait, connection: &Connection) -> Result<Written, Error> {
+    Written::from(row(connection).update(db).await)
+}
+
+/// Removes a connection; `Reference` when a batch or a job uses it.
+pub async fn delete(db: &impl ConnectionTrait, id: ConnectionId) -> Result<Written, Error> {
+    Written::from(Entity::delete_by_id(id.uuid()).exec(db).await)
+}
+
+/// Where a connection stands in its list.
+pub fn key(connection: &Connection) -> Key {
+    Key { value: SortValue::Id, id: connection.id.uuid() }
+}
+
+fn row(connection: &Connection) -> ActiveModel {
+    ActiveModel {
+        id: Set(connection.id.uuid()),
+        tenant_id: Set(connection.tenant_id.uuid()),
+        name: Set(connection.name.to_string()),
+        provider: Set(connection.provider.to_string()),
+        config: Set(connection.config.clone().into_value()),
+        max_concurrent_jobs: Set(connection.max_concurrent_jobs.map(Concurrency::jobs)),
+        archived_at: Set(connection.archived_at),
+        created_at: Set(connection.created_at),
+        updated_at: Set(connection.updated_at),
+    }
+}
+
+impl TryFrom<Model> for Connection {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self, Error> {
+        let corrupt = |column| Error::Corrupt { table: "connections", column, id: row.id };
+        Ok(Self {
+            id: ConnectionId::from_uuid(row.id),
+            tenant_id: TenantId::from_uuid(row.tenant_id),
+            max_concurrent_jobs: concurrency(row.max_concurrent_jobs)
+                .map_err(|()| corrupt("max_concurrent_jobs"))?,
+            config: Config::stored(row.config).ok_or_else(|| corrupt("config"))?,
+            name: Text::stored(row.name),
+            provider: Text::stored(row.provider),
+            archived_at: row.archived_at,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! Lists of keys as parameters.
+
+use sea_orm::{
+    ColumnTrait,
+    sea_query::{Expr, ExprTrait, SimpleExpr},
+};
+use type_safe_id::StaticType;
+use uuid::Uuid;
+
+use crate::domain::id::Id;
+
+/// The most keys in one statement. Databases bound the parameters of a statement (SQLite: 32,766);
+/// past some hundreds there is nothing to gain anyway.
+pub const CHUNK: usize = 1024;
+
+/// `column IN (keys…)`, see [`any_of`].
+pub fn is_any_of<K: StaticType>(column: impl ColumnTrait, keys: &[Id<K>]) -> SimpleExpr {
+    any_of(Expr::col((column.entity_name(), column)), keys)
+}
+
+/// `expression IN (keys…)`. The list is filled up to the next power of two with its last key: then
+/// there are eleven texts of such a statement and not a thousand, and each connection keeps them
+/// all prepared.
+pub fn any_of<K: StaticType>(expression: SimpleExpr, keys: &[Id<K>]) -> SimpleExpr {
+    let padding = keys.last().into_iter().cycle().take(keys.len().next_power_of_two() - keys.len());
+    expression.is_in(keys.iter().chain(padding).map(|key| key.uuid()).collect::<Vec<Uuid>>())
+}

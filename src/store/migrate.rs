@@ -1,0 +1,77 @@
+//! Bringing a database up to the schema that this program knows.
+
+use std::collections::HashSet;
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend};
+
+use super::{Error, Role, postgres, sqlite};
+use crate::config::DatabaseUrl;
+
+/// The changes of the schema, by name, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationStatus {
+    /// Those that the database has.
+    pub applied: Vec<String>,
+    /// Those that it lacks.
+    pub pending: Vec<String>,
+}
+
+/// Makes all changes that the database lacks, and says which. Any number of processes may do so at
+/// once: on PostgreSQL the others wait for the first, and then find nothing left to do.
+pub async fn migrate(url: &DatabaseUrl) -> Result<Vec<String>, Error> {
+    let connection = connect(url).await?;
+    let result = locked_migrate(&connection).await;
+    connection.close().await?;
+    result
+}
+
+/// Which changes the database has and lacks. Changes nothing.
+pub async fn migration_status(url: &DatabaseUrl) -> Result<MigrationStatus, Error> {
+    let connection = connect(url).await?;
+    let result = status(&connection).await;
+    connection.close().await?;
+    result
+}
+
+/// A pool of one, so that the advisory lock and the changes share a session.
+async fn connect(url: &DatabaseUrl) -> Result<DatabaseConnection, Error> {
+    let options = match url {
+        DatabaseUrl::Sqlite(url) => sqlite(url, Role::Writer, 1),
+        DatabaseUrl::Postgres(url) => postgres(url, 1),
+    };
+    Ok(Database::connect(options).await?)
+}
+
+async fn locked_migrate(connection: &DatabaseConnection) -> Result<Vec<String>, Error> {
+    if connection.get_database_backend() == DbBackend::Postgres {
+        // The lock ends with the session. It is one for each schema of a database.
+        let lock = "SELECT pg_advisory_lock(hashtext('sluice.migrate'), hashtext(current_schema()))";
+        connection.execute_unprepared(lock).await?;
+    }
+    let MigrationStatus { pending, .. } = status(connection).await?;
+    if !pending.is_empty() {
+        Migrator::up(connection, None).await?;
+    }
+    Ok(pending)
+}
+
+async fn status(connection: &DatabaseConnection) -> Result<MigrationStatus, Error> {
+    let known: Vec<String> =
+        Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+    let models = if has_migrations(connection).await? {
+        Migrator::get_migration_models(connection).await?
+    } else {
+        Vec::new()
+    };
+    let found: HashSet<String> = models.into_iter().map(|model| model.version).collect();
+    if let Some(newer) = found.iter().find(|version| !known.contains(version)) {
+        return Err(Error::Newer(newer.clone()));
+    }
+    let (applied, pending) = known.into_iter().partition(|version| found.contains(version));
+    Ok(MigrationStatus { applied, pending })
+}
+
+async fn has_migrations(connection: &DatabaseConnection) -> Result<bool, Error> {
+    Ok(migration::SchemaManager::new(connection).has_table("seaql_migrations").await?)
+}

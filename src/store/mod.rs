@@ -1,0 +1,140 @@
+//! All SQL. Functions take any connection or transaction; rows become domain values on the way out.
+
+pub mod batches;
+pub mod connections;
+pub mod dependencies;
+mod error;
+pub mod jobs;
+mod keys;
+mod keyset;
+mod migrate;
+pub mod tenants;
+
+use std::time::Duration;
+
+use sea_orm::{
+    AccessMode, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait, metric,
+    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+};
+
+pub use error::{Error, Written};
+pub use migrate::{MigrationStatus, migrate, migration_status};
+
+use crate::config::{DatabaseConfig, DatabaseUrl};
+
+/// How long a request waits for a free connection, or for SQLite's write lock.
+const WAIT: Duration = Duration::from_secs(5);
+/// A connection that was idle for this long is tried before it is used: the server may have gone.
+const PING_AFTER_IDLE: Duration = Duration::from_secs(30);
+
+/// The database: who reads and who writes. On SQLite one connection writes, since there can be only
+/// one writer, and others read beside it; on PostgreSQL both are the same pool.
+#[derive(Debug, Clone)]
+pub struct Store {
+    reader: DatabaseConnection,
+    writer: DatabaseConnection,
+}
+
+impl Store {
+    /// Connects. Makes an SQLite file that is not there yet.
+    pub async fn open(config: &DatabaseConfig) -> Result<Self, Error> {
+        match &config.url {
+            DatabaseUrl::Sqlite(url) => {
+                let writer = Database::connect(sqlite(url, Role::Writer, 1)).await?;
+                let reader = Database::connect(sqlite(url, Role::Reader, config.connections)).await?;
+                Ok(Self { reader, writer })
+            }
+            DatabaseUrl::Postgres(url) => {
+                let pool = Database::connect(postgres(url, config.connections)).await?;
+                Ok(Self { reader: pool.clone(), writer: pool })
+            }
+        }
+    }
+
+    /// Calls `observer` after every statement, for tests and benches that count them.
+    pub fn observe(&mut self, observer: impl Fn(&metric::Info<'_>) + Send + Sync + Clone + 'static) {
+        self.reader.set_metric_callback(observer.clone());
+        self.writer.set_metric_callback(observer);
+    }
+
+    /// Where reads go that stand for themselves.
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// A transaction that sees one moment, however many statements it reads with.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, Error> {
+        let options = match self.reader.get_database_backend() {
+            DbBackend::Postgres => TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(AccessMode::ReadOnly),
+                ..TransactionOptions::default()
+            },
+            _ => TransactionOptions::default(),
+        };
+        Ok(self.reader.begin_with_options(options).await?)
+    }
+
+    /// A transaction that may write. It is rolled back when it is dropped without a commit.
+    pub async fn write(&self) -> Result<DatabaseTransaction, Error> {
+        let options = TransactionOptions {
+            // A deferred transaction that turns to writing gets no second chance when another
+            // process writes: the busy timeout holds only for the first lock.
+            sqlite_transaction_mode: matches!(self.writer.get_database_backend(), DbBackend::Sqlite)
+                .then_some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(self.writer.begin_with_options(options).await?)
+    }
+
+    /// Closes all connections once they are given back.
+    pub async fn close(self) -> Result<(), DbErr> {
+        self.reader.close().await?;
+        self.writer.close().await
+    }
+}
+
+/// What a connection to an SQLite file is for.
+#[derive(Clone, Copy)]
+enum Role {
+    Reader,
+    Writer,
+}
+
+fn sqlite(url: &str, role: Role, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(WAIT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |options| {
+            let options = options
+                .create_if_missing(true)
+                .foreign_keys(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Normal)
+                .busy_timeout(WAIT);
+            match role {
+                Role::Reader => options.pragma("query_only", "ON"),
+                Role::Writer => options.optimize_on_close(true, None),
+            }
+        });
+    options
+}
+
+fn postgres(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(WAIT)
+        .test_before_acquire_if_idle_for(PING_AFTER_IDLE)
+        .set_application_name("sluice")
+        .sqlx_logging(false);
+    options
+}

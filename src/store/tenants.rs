@@ -1,0 +1,103 @@
+//! Tenants.
+
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
+    QuerySelect,
+};
+
+use super::{
+    Error, Written,
+    keys::is_any_of,
+    keyset::{self, SortColumns},
+};
+use crate::{
+    domain::{
+        id::TenantId,
+        list::Order,
+        page::{Key, ListKind, Page, SortValue},
+        tenant::{Concurrency, Tenant},
+        text::Text,
+    },
+    entity::tenant::{ActiveModel, Column, Entity, Model},
+};
+
+/// The order of the list of tenants.
+pub const ORDER: Order = Order::OLDEST;
+
+/// The tenants with these ids, in no order.
+pub async fn by_ids(db: &impl ConnectionTrait, ids: &[TenantId]) -> Result<Vec<Tenant>, Error> {
+    let rows = Entity::find().filter(is_any_of(Column::Id, ids)).all(db).await?;
+    rows.into_iter().map(Tenant::try_from).collect()
+}
+
+/// The tenant with this id, locked until the transaction ends.
+pub async fn lock(db: &impl ConnectionTrait, id: TenantId) -> Result<Option<Tenant>, Error> {
+    let row = Entity::find_by_id(id.uuid()).lock_exclusive().one(db).await?;
+    row.map(Tenant::try_from).transpose()
+}
+
+/// The rows of a page, in the order in which it is walked.
+pub async fn page(db: &impl ConnectionTrait, page: &Page) -> Result<Vec<Tenant>, Error> {
+    let columns = SortColumns { field: None, id: Column::Id };
+    let rows = keyset::cut(Entity::find(), page, columns).all(db).await?;
+    rows.into_iter().map(Tenant::try_from).collect()
+}
+
+/// How many tenants there are.
+pub async fn count(db: &impl ConnectionTrait) -> Result<u64, Error> {
+    Ok(Entity::find().count(db).await?)
+}
+
+/// Adds a tenant; `Duplicate` when its name is taken.
+pub async fn insert(db: &impl ConnectionTrait, tenant: &Tenant) -> Result<Written, Error> {
+    Written::from(Entity::insert(row(tenant)).exec_without_returning(db).await)
+}
+
+/// Writes what has changed of a tenant; `Duplicate` when its name is taken.
+pub async fn update(db: &impl ConnectionTrait, tenant: &Tenant) -> Result<Written, Error> {
+    Written::from(row(tenant).update(db).await)
+}
+
+/// Removes a tenant; `Reference` when something still belongs to it.
+pub async fn delete(db: &impl ConnectionTrait, id: TenantId) -> Result<Written, Error> {
+    Written::from(Entity::delete_by_id(id.uuid()).exec(db).await)
+}
+
+/// Where a tenant stands in its list.
+pub fn key(tenant: &Tenant) -> Key {
+    Key { value: SortValue::Id, id: tenant.id.uuid() }
+}
+
+/// The list that [`page`] cuts.
+pub const LIST: ListKind = ListKind::Tenants;
+
+fn row(tenant: &Tenant) -> ActiveModel {
+    ActiveModel {
+        id: Set(tenant.id.uuid()),
+        name: Set(tenant.name.to_string()),
+        max_concurrent_jobs: Set(tenant.max_concurrent_jobs.map(Concurrency::jobs)),
+        created_at: Set(tenant.created_at),
+        updated_at: Set(tenant.updated_at),
+    }
+}
+
+/// A limit as it was stored; `Err(())` when it is out of range.
+pub(super) fn concurrency(jobs: Option<i32>) -> Result<Option<Concurrency>, ()> {
+    jobs.map(|jobs| Concurrency::stored(jobs).ok_or(())).transpose()
+}
+
+impl TryFrom<Model> for Tenant {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self, Error> {
+        let corrupt = |column| Error::Corrupt { table: "tenants", column, id: row.id };
+        Ok(Self {
+            id: TenantId::from_uuid(row.id),
+            max_concurrent_jobs: concurrency(row.max_concurrent_jobs)
+                .map_err(|()| corrupt("max_concurrent_jobs"))?,
+            name: Text::stored(row.name),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
