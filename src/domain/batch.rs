@@ -1,14 +1,11 @@
 //! A batch: one run of jobs from a source connection into a destination connection.
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, Utc};
 
 use super::{
     graph::JobGraph,
     id::{BatchId, ConnectionId, TenantId},
     job::{JobType, RequiredObjects},
-    problem::{At, Problem, ProblemCode},
     since::Window,
     text::{Grain, IdempotencyKey, ObjectName},
 };
@@ -264,35 +261,5 @@ impl NewBatch {
             JobType::Extract => self.source_connection_id,
             JobType::Load => self.destination_connection_id,
         }
-    }
-
-    /// The connections that the batch names, each once.
-    pub fn connection_ids(&self) -> HashSet<ConnectionId> {
-        let own = self.jobs.iter().map(|job| job.connection_id);
-        own.chain([self.source_connection_id, self.destination_connection_id]).collect()
-    }
-
-    /// What `check` finds wrong with the connections that the batch names, at every place that
-    /// names one.
-    pub fn check_connections(
-        &self,
-        check: impl Fn(ConnectionId) -> Option<(ProblemCode, String)>,
-    ) -> Vec<Problem> {
-        let at = At::Root;
-        let check_at = |id, at: At<'_>| check(id).map(|(code, message)| at.problem(code, message));
-        let mut problems: Vec<Problem> = [
-            check_at(self.source_connection_id, at.field("source_connection_id")),
-            check_at(self.destination_connection_id, at.field("destination_connection_id")),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        let at_jobs = at.field("jobs");
-        for (position, job) in self.jobs.iter().enumerate() {
-            if job.connection_id != self.default_connection(job.job_type) {
-                problems.extend(check_at(job.connection_id, at_jobs.index(position).field("connection_id")));
-            }
-        }
-        problems
     }
 }

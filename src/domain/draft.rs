@@ -8,7 +8,7 @@ use super::{
     graph::JobGraph,
     id::{ConnectionId, TenantId},
     job::{JobType, RequiredObjects, RequirementKind},
-    problem::{At, Problem, ProblemCode, keep},
+    problem::{At, Problem, ProblemCode, Segment, keep},
     requirements,
     since::{Since, Window},
     tenant::DEFAULT_TENANT,
@@ -53,6 +53,24 @@ pub struct BatchDraft {
     pub idempotency_key: Option<String>,
     /// The jobs.
     pub jobs: Vec<JobDraft>,
+}
+
+impl BatchDraft {
+    /// The connections that the draft names, each with the place that names it. What is no id at all
+    /// is left out: [`NewBatch::parse`] has a problem for it.
+    pub fn named_connections(&self) -> Vec<(ConnectionId, Vec<Segment>)> {
+        let at = At::Root;
+        let at_jobs = at.field("jobs");
+        let named = |id: &str, at: At<'_>| Some((ConnectionId::parse(id, &at).ok()?, at.path()));
+        let of_batch = [
+            named(&self.source_connection_id, at.field("source_connection_id")),
+            named(&self.destination_connection_id, at.field("destination_connection_id")),
+        ];
+        let of_jobs = self.jobs.iter().enumerate().map(|(position, job)| {
+            named(job.connection_id.as_deref()?, at_jobs.index(position).field("connection_id"))
+        });
+        of_batch.into_iter().chain(of_jobs).flatten().collect()
+    }
 }
 
 /// A job of a [`BatchDraft`].

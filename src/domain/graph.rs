@@ -25,6 +25,15 @@ pub struct Link {
     pub kind: RequirementKind,
 }
 
+/// Which side of an edge a job is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// It is required.
+    Required,
+    /// It waits.
+    Dependent,
+}
+
 /// The edges of one batch, ready to be followed in both directions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobGraph {

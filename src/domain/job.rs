@@ -1,5 +1,7 @@
 //! A job: one extract of a source object, or one load of a destination object.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -285,6 +287,17 @@ pub struct Job {
     pub state: JobState,
     /// When it was made, UTC.
     pub created_at: DateTime<Utc>,
+}
+
+/// An edge seen from one of its jobs: what is waited for, and the job at the other end.
+#[derive(Debug, Clone)]
+pub struct LinkedJob {
+    /// The job that was asked about.
+    pub of: JobId,
+    /// What the dependent waits for.
+    pub kind: RequirementKind,
+    /// The job at the other end.
+    pub job: Arc<Job>,
 }
 
 /// How many jobs of a batch are in each state.

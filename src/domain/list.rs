@@ -5,6 +5,7 @@ use super::{
     batch::BatchStatus,
     id::{BatchId, ConnectionId, TenantId},
     job::{JobStatus, JobType},
+    text::{Name, ObjectName, Provider},
 };
 
 /// Which way a list runs.
@@ -59,9 +60,9 @@ pub struct ConnectionFilter {
     /// Those of this tenant.
     pub tenant_id: Option<TenantId>,
     /// Those that lead to this kind of system.
-    pub provider: Option<String>,
+    pub provider: Option<Provider>,
     /// The one with this name, in each tenant.
-    pub name: Option<String>,
+    pub name: Option<Name>,
     /// Those that are archived, or those that are not.
     pub archived: Option<Archived>,
 }
@@ -104,5 +105,5 @@ pub struct JobFilter {
     /// Those of this type.
     pub job_type: Option<JobType>,
     /// Those that extract or load this object.
-    pub object: Option<String>,
+    pub object: Option<ObjectName>,
 }

@@ -6,11 +6,13 @@
 pub mod batch;
 pub mod connection;
 pub mod draft;
+pub mod fingerprint;
 pub mod graph;
 pub mod id;
 pub mod job;
 pub mod list;
 pub mod page;
+pub mod plan;
 pub mod problem;
 pub mod requirements;
 pub mod since;

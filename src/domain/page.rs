@@ -7,8 +7,12 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
+    batch::Batch,
+    connection::Connection,
+    job::Job,
     list::{Direction, Order, SortField},
     problem::{At, Problem, ProblemCode, keep},
+    tenant::Tenant,
 };
 
 /// The most rows that one page can have.
@@ -86,6 +90,52 @@ pub enum SortValue {
     Time(DateTime<Utc>),
     /// A number.
     Number(i32),
+}
+
+/// What has a place in a list.
+pub trait Keyed {
+    /// The list.
+    const LIST: ListKind;
+
+    /// Where it stands when the list has this order.
+    fn key(&self, order: Order) -> Key;
+}
+
+impl Keyed for Tenant {
+    const LIST: ListKind = ListKind::Tenants;
+
+    fn key(&self, _: Order) -> Key {
+        Key { value: SortValue::Id, id: self.id.uuid() }
+    }
+}
+
+impl Keyed for Connection {
+    const LIST: ListKind = ListKind::Connections;
+
+    fn key(&self, _: Order) -> Key {
+        Key { value: SortValue::Id, id: self.id.uuid() }
+    }
+}
+
+impl Keyed for Batch {
+    const LIST: ListKind = ListKind::Batches;
+
+    fn key(&self, order: Order) -> Key {
+        let value = match order.field {
+            SortField::CreatedAt => SortValue::Id,
+            SortField::UpdatedAt => SortValue::Time(self.updated_at),
+            SortField::Priority => SortValue::Number(self.priority),
+        };
+        Key { value, id: self.id.uuid() }
+    }
+}
+
+impl Keyed for Job {
+    const LIST: ListKind = ListKind::Jobs;
+
+    fn key(&self, _: Order) -> Key {
+        Key { value: SortValue::Id, id: self.id.uuid() }
+    }
 }
 
 impl Page {

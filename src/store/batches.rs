@@ -1,13 +1,14 @@
 //! Batches, without their jobs.
 
+use std::collections::HashSet;
+
 use sea_orm::{
-    ActiveModelTrait,
     ActiveValue::{NotSet, Set},
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Select,
 };
 
 use super::{
-    Error, Written,
+    Error, Guarded, Written,
     keys::is_any_of,
     keyset::{self, SortColumns},
 };
@@ -15,16 +16,13 @@ use crate::{
     domain::{
         batch::{Batch, BatchState, BatchStatus, FailurePolicy},
         id::{BatchId, ConnectionId, TenantId},
-        list::{BatchFilter, Order, SortField},
-        page::{Key, ListKind, Page, SortValue},
+        list::{BatchFilter, SortField},
+        page::Page,
         since::{Since, Window},
         text::IdempotencyKey,
     },
     entity::batch::{ActiveModel, Column, Entity, Model},
 };
-
-/// The list that [`page`] cuts.
-pub const LIST: ListKind = ListKind::Batches;
 
 /// What a repeated request is known by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,26 +45,41 @@ pub async fn lock(db: &impl ConnectionTrait, id: BatchId) -> Result<Option<Batch
     row.map(Batch::try_from).transpose()
 }
 
-/// The batch that was made under this key, and the hash of what was asked for.
-pub async fn by_idempotency_key(
+/// A key that was used, and for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedKey {
+    /// The tenant under which it was used.
+    pub tenant_id: TenantId,
+    /// The key.
+    pub key: String,
+    /// The batch that was made.
+    pub batch_id: BatchId,
+    /// The hash of what was asked for.
+    pub request_hash: Vec<u8>,
+}
+
+/// Those of the keys that were used before, by these tenants.
+pub async fn by_idempotency_keys(
     db: &impl ConnectionTrait,
-    tenant: TenantId,
-    key: &IdempotencyKey,
-) -> Result<Option<(BatchId, Vec<u8>)>, Error> {
-    let row = Entity::find()
-        .filter(Column::TenantId.eq(tenant.uuid()))
-        .filter(Column::IdempotencyKey.eq(&**key))
-        .one(db)
+    tenants: &HashSet<TenantId>,
+    keys: &[&Idempotency],
+) -> Result<Vec<UsedKey>, Error> {
+    let rows = Entity::find()
+        .filter(Column::TenantId.is_in(tenants.iter().map(|tenant| tenant.uuid())))
+        .filter(Column::IdempotencyKey.is_in(keys.iter().map(|used| &*used.key)))
+        .all(db)
         .await?;
-    row.map(|row| {
-        let hash = row.request_hash.ok_or(Error::Corrupt {
-            table: "batches",
-            column: "request_hash",
-            id: row.id,
-        })?;
-        Ok((BatchId::from_uuid(row.id), hash))
-    })
-    .transpose()
+    rows.into_iter()
+        .map(|row| {
+            let corrupt = |column| Error::Corrupt { table: "batches", column, id: row.id };
+            Ok(UsedKey {
+                tenant_id: TenantId::from_uuid(row.tenant_id),
+                key: row.idempotency_key.ok_or_else(|| corrupt("idempotency_key"))?,
+                batch_id: BatchId::from_uuid(row.id),
+                request_hash: row.request_hash.ok_or_else(|| corrupt("request_hash"))?,
+            })
+        })
+        .collect()
 }
 
 /// The rows of a page, in the order in which it is walked.
@@ -110,35 +123,27 @@ fn matching(filter: &BatchFilter) -> Select<Entity> {
 /// is missing.
 pub async fn insert(
     db: &impl ConnectionTrait,
-    batches: &[(Batch, Option<Idempotency>)],
+    batches: &[(&Batch, Option<&Idempotency>)],
 ) -> Result<Written, Error> {
     let rows = batches.iter().map(|(batch, idempotency)| ActiveModel {
-        idempotency_key: Set(idempotency.as_ref().map(|idempotency| idempotency.key.to_string())),
-        request_hash: Set(idempotency.as_ref().map(|idempotency| idempotency.request_hash.clone())),
+        idempotency_key: Set(idempotency.map(|idempotency| idempotency.key.to_string())),
+        request_hash: Set(idempotency.map(|idempotency| idempotency.request_hash.clone())),
         ..row(batch)
     });
     Written::from(Entity::insert_many(rows).exec_without_returning(db).await)
 }
 
-/// Writes what has changed of a batch.
-pub async fn update(db: &impl ConnectionTrait, batch: &Batch) -> Result<Written, Error> {
-    Written::from(row(batch).update(db).await)
+/// Writes what has changed of a batch, if it still has the version that is left.
+pub async fn update(db: &impl ConnectionTrait, batch: &Batch, left: i32) -> Result<Guarded, Error> {
+    let update = Entity::update_many().set(row(batch));
+    let update = update.filter(Column::Id.eq(batch.id.uuid())).filter(Column::Version.eq(left));
+    Ok(Guarded::of_rows(update.exec(db).await?.rows_affected))
 }
 
-/// Removes a batch with its jobs and their dependencies.
-pub async fn delete(db: &impl ConnectionTrait, id: BatchId) -> Result<(), Error> {
-    Entity::delete_by_id(id.uuid()).exec(db).await?;
-    Ok(())
-}
-
-/// Where a batch stands in its list.
-pub fn key(order: Order, batch: &Batch) -> Key {
-    let value = match order.field {
-        SortField::CreatedAt => SortValue::Id,
-        SortField::UpdatedAt => SortValue::Time(batch.updated_at),
-        SortField::Priority => SortValue::Number(batch.priority),
-    };
-    Key { value, id: batch.id.uuid() }
+/// Removes a batch with its jobs and their dependencies, if it still has the version that is left.
+pub async fn delete(db: &impl ConnectionTrait, id: BatchId, left: i32) -> Result<Guarded, Error> {
+    let delete = Entity::delete_many().filter(Column::Id.eq(id.uuid())).filter(Column::Version.eq(left));
+    Ok(Guarded::of_rows(delete.exec(db).await?.rows_affected))
 }
 
 /// All columns but those of the idempotency key, which never change.

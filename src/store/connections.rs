@@ -15,8 +15,8 @@ use crate::{
     domain::{
         connection::{Config, Connection},
         id::{BatchId, ConnectionId, TenantId},
-        list::{Archived, ConnectionFilter, Order},
-        page::{Key, ListKind, Page, SortValue},
+        list::{Archived, ConnectionFilter},
+        page::Page,
         tenant::Concurrency,
         text::Text,
     },
@@ -27,19 +27,27 @@ use crate::{
     },
 };
 
-/// The order of the list of connections.
-pub const ORDER: Order = Order::OLDEST;
-/// The list that [`page`] cuts.
-pub const LIST: ListKind = ListKind::Connections;
-
 /// The connections with these ids, in no order.
 pub async fn by_ids(db: &impl ConnectionTrait, ids: &[ConnectionId]) -> Result<Vec<Connection>, Error> {
     let rows = Entity::find().filter(is_any_of(Column::Id, ids)).all(db).await?;
     rows.into_iter().map(Connection::try_from).collect()
 }
 
-/// The connections that these batches and their jobs use, in no order.
-pub async fn of_batches(db: &impl ConnectionTrait, batches: &[BatchId]) -> Result<Vec<Connection>, Error> {
+/// Whose connections are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Users {
+    /// The batches' own: source and destination.
+    Batches,
+    /// Those, and the ones that their jobs use.
+    BatchesAndJobs,
+}
+
+/// The connections that these batches use, in no order.
+pub async fn of_batches(
+    db: &impl ConnectionTrait,
+    batches: &[BatchId],
+    users: Users,
+) -> Result<Vec<Connection>, Error> {
     let of_jobs = job::Entity::find()
         .select_only()
         .column(job::Column::ConnectionId)
@@ -52,8 +60,12 @@ pub async fn of_batches(db: &impl ConnectionTrait, batches: &[BatchId]) -> Resul
             .filter(is_any_of(batch::Column::Id, batches))
             .into_query()
     };
+    let of_jobs = match users {
+        Users::Batches => None,
+        Users::BatchesAndJobs => Some(Column::Id.in_subquery(of_jobs)),
+    };
     let used = Condition::any()
-        .add(Column::Id.in_subquery(of_jobs))
+        .add_option(of_jobs)
         .add(Column::Id.in_subquery(of_batches(batch::Column::SourceConnectionId)))
         .add(Column::Id.in_subquery(of_batches(batch::Column::DestinationConnectionId)));
     let rows = Entity::find().filter(used).all(db).await?;
@@ -109,11 +121,6 @@ pub async fn update(db: &impl ConnectionTrait, connection: &Connection) -> Resul
 /// Removes a connection; `Reference` when a batch or a job uses it.
 pub async fn delete(db: &impl ConnectionTrait, id: ConnectionId) -> Result<Written, Error> {
     Written::from(Entity::delete_by_id(id.uuid()).exec(db).await)
-}
-
-/// Where a connection stands in its list.
-pub fn key(connection: &Connection) -> Key {
-    Key { value: SortValue::Id, id: connection.id.uuid() }
 }
 
 fn row(connection: &Connection) -> ActiveModel {

@@ -1,5 +1,7 @@
 //! Dependencies: which job waits for which.
 
+use std::sync::Arc;
+
 use sea_orm::{
     ActiveValue::Set,
     ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect,
@@ -11,9 +13,9 @@ use uuid::Uuid;
 use super::{Error, keys::is_any_of};
 use crate::{
     domain::{
-        graph::Edge,
+        graph::{Edge, Side},
         id::{BatchId, JobId},
-        job::{Job, RequirementKind},
+        job::{Job, LinkedJob, RequirementKind},
     },
     entity::{
         dependency::{ActiveModel, Column, Entity, Model},
@@ -43,26 +45,6 @@ pub async fn of_batches(db: &impl ConnectionTrait, batches: &[BatchId]) -> Resul
         .all(db)
         .await?;
     rows.into_iter().map(StoredEdge::try_from).collect()
-}
-
-/// Which side of an edge a job is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// It is required.
-    Required,
-    /// It waits.
-    Dependent,
-}
-
-/// An edge seen from one of its jobs: what is waited for, and the job at the other end.
-#[derive(Debug, Clone)]
-pub struct LinkedJob {
-    /// The job that was asked about.
-    pub of: JobId,
-    /// What the dependent waits for.
-    pub kind: RequirementKind,
-    /// The job at the other end.
-    pub job: Job,
 }
 
 /// The jobs at the other ends of these jobs' edges: those that they require, or those that depend
@@ -106,7 +88,7 @@ pub async fn linked_to(
                     column: "kind",
                     id: of,
                 })?,
-                job: Job::try_from(job::Model::from_query_result(row, "")?)?,
+                job: Arc::new(Job::try_from(job::Model::from_query_result(row, "")?)?),
             })
         })
         .collect()

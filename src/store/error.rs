@@ -74,3 +74,19 @@ impl Written {
         }
     }
 }
+
+/// How a write ended that was guarded by the version or the state it leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Guarded {
+    /// The row was as expected, and was written.
+    Done,
+    /// The row was not as expected; nothing was written.
+    Changed,
+}
+
+impl Guarded {
+    pub(super) fn of_rows(rows: u64) -> Self {
+        if rows == 1 { Self::Done } else { Self::Changed }
+    }
+}

@@ -20,15 +20,13 @@ use crate::{
         id::{BatchId, ConnectionId, JobId, TenantId},
         job::{Job, JobCounts, JobState, JobStatus, JobType, RequiredObjects, RequirementKind},
         list::JobFilter,
-        page::{Key, ListKind, Page, SortValue},
+        page::Page,
         since::Since,
         text::Text,
     },
     entity::job::{ActiveModel, Column, Entity, Model},
 };
 
-/// The list that [`page`] cuts.
-pub const LIST: ListKind = ListKind::Jobs;
 /// A statement has at most 32,766 parameters on SQLite, and a row 22 columns.
 const ROWS_PER_INSERT: usize = 1024;
 
@@ -134,11 +132,6 @@ pub async fn insert(db: &impl ConnectionTrait, jobs: &[NewRow<'_>]) -> Result<Wr
 pub async fn delete_of_batch(db: &impl ConnectionTrait, batch: BatchId) -> Result<(), Error> {
     Entity::delete_many().filter(Column::BatchId.eq(batch.uuid())).exec(db).await?;
     Ok(())
-}
-
-/// Where a job stands in its list.
-pub fn key(job: &Job) -> Key {
-    Key { value: SortValue::Id, id: job.id.uuid() }
 }
 
 fn row(NewRow { job, unsatisfied }: &NewRow<'_>) -> ActiveModel {

@@ -13,12 +13,13 @@ pub mod tenants;
 use std::time::Duration;
 
 use sea_orm::{
-    AccessMode, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait, metric,
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
+    DbBackend, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait, metric,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 
-pub use error::{Error, Written};
+pub use error::{Error, Guarded, Written};
+pub use keys::CHUNK;
 pub use migrate::{MigrationStatus, migrate, migration_status};
 
 use crate::config::{DatabaseConfig, DatabaseUrl};
@@ -63,8 +64,14 @@ impl Store {
         &self.reader
     }
 
+    /// Asks the database whether it is there.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.reader.execute_unprepared("SELECT 1").await?;
+        Ok(())
+    }
+
     /// A transaction that sees one moment, however many statements it reads with.
-    pub async fn snapshot(&self) -> Result<DatabaseTransaction, Error> {
+    pub async fn snapshot(&self) -> Result<Transaction, Error> {
         let options = match self.reader.get_database_backend() {
             DbBackend::Postgres => TransactionOptions {
                 isolation_level: Some(IsolationLevel::RepeatableRead),
@@ -73,11 +80,11 @@ impl Store {
             },
             _ => TransactionOptions::default(),
         };
-        Ok(self.reader.begin_with_options(options).await?)
+        Ok(Transaction(self.reader.begin_with_options(options).await?))
     }
 
-    /// A transaction that may write. It is rolled back when it is dropped without a commit.
-    pub async fn write(&self) -> Result<DatabaseTransaction, Error> {
+    /// A transaction that may write.
+    pub async fn write(&self) -> Result<Transaction, Error> {
         let options = TransactionOptions {
             // A deferred transaction that turns to writing gets no second chance when another
             // process writes: the busy timeout holds only for the first lock.
@@ -85,13 +92,34 @@ impl Store {
                 .then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(self.writer.begin_with_options(options).await?)
+        Ok(Transaction(self.writer.begin_with_options(options).await?))
     }
 
     /// Closes all connections once they are given back.
-    pub async fn close(self) -> Result<(), DbErr> {
+    pub async fn close(self) -> Result<(), Error> {
         self.reader.close().await?;
-        self.writer.close().await
+        Ok(self.writer.close().await?)
+    }
+}
+
+/// Anything that statements can be sent to: a pool or a transaction.
+pub trait Db: ConnectionTrait {}
+
+impl<T: ConnectionTrait> Db for T {}
+
+/// A transaction. It is rolled back when it is dropped without a commit.
+#[derive(Debug)]
+pub struct Transaction(DatabaseTransaction);
+
+impl Transaction {
+    /// Where to send its statements.
+    pub fn db(&self) -> &DatabaseTransaction {
+        &self.0
+    }
+
+    /// Makes what was written last, and seen by others.
+    pub async fn commit(self) -> Result<(), Error> {
+        Ok(self.0.commit().await?)
     }
 }
 

@@ -13,16 +13,12 @@ use super::{
 use crate::{
     domain::{
         id::TenantId,
-        list::Order,
-        page::{Key, ListKind, Page, SortValue},
+        page::Page,
         tenant::{Concurrency, Tenant},
         text::Text,
     },
     entity::tenant::{ActiveModel, Column, Entity, Model},
 };
-
-/// The order of the list of tenants.
-pub const ORDER: Order = Order::OLDEST;
 
 /// The tenants with these ids, in no order.
 pub async fn by_ids(db: &impl ConnectionTrait, ids: &[TenantId]) -> Result<Vec<Tenant>, Error> {
@@ -62,14 +58,6 @@ pub async fn update(db: &impl ConnectionTrait, tenant: &Tenant) -> Result<Writte
 pub async fn delete(db: &impl ConnectionTrait, id: TenantId) -> Result<Written, Error> {
     Written::from(Entity::delete_by_id(id.uuid()).exec(db).await)
 }
-
-/// Where a tenant stands in its list.
-pub fn key(tenant: &Tenant) -> Key {
-    Key { value: SortValue::Id, id: tenant.id.uuid() }
-}
-
-/// The list that [`page`] cuts.
-pub const LIST: ListKind = ListKind::Tenants;
 
 fn row(tenant: &Tenant) -> ActiveModel {
     ActiveModel {

@@ -1,0 +1,101 @@
+//! Flags and environment.
+
+use std::net::SocketAddr;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+use crate::{
+    config::{Config, DatabaseConfig, DatabaseUrl, Limits},
+    domain::draft::BatchLimits,
+};
+
+/// The control plane for extract/load work.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version, about)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API. Brings the database up to date first
+    Serve(ServeArgs),
+    /// Look after the database's schema
+    Migrate(MigrateArgs),
+    /// Print the GraphQL schema in the schema definition language
+    Schema,
+}
+
+/// Which database.
+#[derive(Debug, ClapArgs)]
+pub struct DatabaseArgs {
+    /// Where the data is kept: sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env = "SLUICE_DATABASE_URL", default_value = "sqlite:sluice.db", hide_env_values = true)]
+    pub database_url: DatabaseUrl,
+}
+
+/// What `serve` takes.
+#[derive(Debug, ClapArgs)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Where to listen
+    #[arg(long, env = "SLUICE_BIND", default_value = "127.0.0.1:8000")]
+    bind: SocketAddr,
+    /// How many threads answer requests [default: one for each core]
+    #[arg(long, env = "SLUICE_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+    /// The most connections to PostgreSQL, or readers of SQLite
+    #[arg(long, env = "SLUICE_DATABASE_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    database_connections: u32,
+    /// The longest request body, in bytes
+    #[arg(long, env = "SLUICE_MAX_BODY_BYTES", default_value_t = 1024 * 1024)]
+    max_body_bytes: usize,
+    /// The most jobs in one batch
+    #[arg(long, env = "SLUICE_MAX_JOBS", default_value_t = 10_000)]
+    max_jobs: usize,
+    /// The most dependencies in one batch
+    #[arg(long, env = "SLUICE_MAX_DEPENDENCIES", default_value_t = 100_000)]
+    max_dependencies: usize,
+}
+
+impl ServeArgs {
+    /// The config that the flags and the environment ask for.
+    pub fn into_config(self) -> Config {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        Config {
+            database: DatabaseConfig {
+                url: self.database.database_url,
+                connections: self.database_connections,
+            },
+            bind: self.bind,
+            workers: self.workers.map_or_else(cores, usize::from),
+            limits: Limits {
+                body: self.max_body_bytes,
+                batch: BatchLimits { jobs: self.max_jobs, dependencies: self.max_dependencies },
+            },
+        }
+    }
+}
+
+/// What `migrate` takes.
+#[derive(Debug, ClapArgs)]
+pub struct MigrateArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: MigrateAction,
+}
+
+/// What `migrate` can do.
+#[derive(Debug, Subcommand)]
+pub enum MigrateAction {
+    /// Make the changes that the database lacks
+    Up,
+    /// Say which changes the database has and lacks
+    Status,
+}

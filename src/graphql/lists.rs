@@ -1,0 +1,164 @@
+//! Lists that can grow without bound, as Relay connections
+//! (<https://relay.dev/graphql/connections.htm>).
+
+use async_graphql::{Context, Object, Result, connection::PageInfo};
+
+use super::{
+    context::ContextExt,
+    error::query_error,
+    types::{batch::BatchNode, connection::ConnectionNode, job::JobNode, tenant::TenantNode},
+};
+use crate::domain::{
+    batch::Batch,
+    connection::Connection,
+    job::Job,
+    list::{BatchFilter, ConnectionFilter, JobFilter, Order},
+    page::{self, Keyed, Page, Slice},
+    tenant::Tenant,
+};
+
+/// What a node shows, which has a place in a list.
+pub trait Node: Clone + Send + Sync {
+    /// What it shows.
+    type Object: Keyed;
+
+    /// What it shows.
+    fn object(&self) -> &Self::Object;
+}
+
+impl Node for TenantNode {
+    type Object = Tenant;
+
+    fn object(&self) -> &Tenant {
+        &self.0
+    }
+}
+
+impl Node for ConnectionNode {
+    type Object = Connection;
+
+    fn object(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl Node for BatchNode {
+    type Object = Batch;
+
+    fn object(&self) -> &Batch {
+        &self.0.batch
+    }
+}
+
+impl Node for JobNode {
+    type Object = Job;
+
+    fn object(&self) -> &Job {
+        &self.job
+    }
+}
+
+/// Which rows a list counts when somebody asks for the total.
+pub enum Counted {
+    /// All tenants.
+    Tenants,
+    /// Connections that the filter lets through.
+    Connections(ConnectionFilter),
+    /// Batches that the filter lets through.
+    Batches(BatchFilter),
+    /// Jobs that the filter lets through.
+    Jobs(JobFilter),
+}
+
+/// A page of a list, whatever is in it.
+pub struct List<N> {
+    nodes: Vec<N>,
+    has_previous: bool,
+    has_next: bool,
+    order: Order,
+    counted: Counted,
+}
+
+impl<N: Node> List<N> {
+    /// The answer to a request for `page`.
+    pub fn new(slice: Slice<N>, page: &Page, counted: Counted) -> Self {
+        let Slice { rows: nodes, has_previous, has_next } = slice;
+        Self { nodes, has_previous, has_next, order: page.order, counted }
+    }
+
+    fn cursor(&self, node: &N) -> String {
+        page::encode(&node.object().key(self.order), N::Object::LIST, self.order)
+    }
+
+    fn page_info(&self) -> PageInfo {
+        PageInfo {
+            has_previous_page: self.has_previous,
+            has_next_page: self.has_next,
+            start_cursor: self.nodes.first().map(|node| self.cursor(node)),
+            end_cursor: self.nodes.last().map(|node| self.cursor(node)),
+        }
+    }
+
+    async fn total_count(&self, ctx: &Context<'_>) -> Result<i32> {
+        let services = ctx.services();
+        let count = match &self.counted {
+            Counted::Tenants => services.tenant_count().await,
+            Counted::Connections(filter) => services.connection_count(filter).await,
+            Counted::Batches(filter) => services.batch_count(filter).await,
+            Counted::Jobs(filter) => services.job_count(filter).await,
+        };
+        Ok(i32::try_from(count.map_err(query_error)?).unwrap_or(i32::MAX))
+    }
+}
+
+macro_rules! lists {
+    ($($connection:ident, $edge:ident, $node:ty, $what:literal;)*) => { $(
+        #[doc = concat!("A page of a list of ", $what, ".")]
+        pub struct $connection(pub List<$node>);
+
+        #[doc = concat!("A page of a list of ", $what, ".")]
+        #[Object]
+        impl $connection {
+            #[doc = concat!("The ", $what, " of this page, each with its cursor.")]
+            async fn edges(&self) -> Vec<$edge> {
+                let edge = |node: &$node| $edge { cursor: self.0.cursor(node), node: node.clone() };
+                self.0.nodes.iter().map(edge).collect()
+            }
+            #[doc = concat!("The ", $what, " of this page, for who needs no cursor of each.")]
+            async fn nodes(&self) -> &[$node] {
+                &self.0.nodes
+            }
+            /// Where this page lies in the list.
+            async fn page_info(&self) -> PageInfo {
+                self.0.page_info()
+            }
+            #[doc = concat!("How many ", $what, " the whole list has. Counted only when it is selected.")]
+            async fn total_count(&self, ctx: &Context<'_>) -> Result<i32> {
+                self.0.total_count(ctx).await
+            }
+        }
+
+        #[doc = concat!("One of a list of ", $what, ", with its cursor.")]
+        pub struct $edge { cursor: String, node: $node }
+
+        #[doc = concat!("One of a list of ", $what, ", with its cursor.")]
+        #[Object(serial)]
+        impl $edge {
+            /// Where it stands in the list: pass it as `after` or `before`.
+            async fn cursor(&self) -> &str {
+                &self.cursor
+            }
+            /// What stands there.
+            async fn node(&self) -> &$node {
+                &self.node
+            }
+        }
+    )* };
+}
+
+lists! {
+    TenantConnection, TenantEdge, TenantNode, "tenants";
+    ConnectionConnection, ConnectionEdge, ConnectionNode, "connections";
+    BatchConnection, BatchEdge, BatchNode, "batches";
+    JobConnection, JobEdge, JobNode, "jobs";
+}

@@ -1,0 +1,41 @@
+//! Which parts of a batch a selection needs, so that a page's batches are fetched with all of them
+//! in one round. What is overlooked here is no error: the resolver then asks a loader.
+
+use async_graphql::Lookahead;
+
+use crate::services::{Parts, WantedConnections};
+
+/// The parts of the batches whose selection this is.
+pub fn parts_of_batch(batch: &Lookahead<'_>) -> Parts {
+    let jobs = batch.field("jobs");
+    let plan = batch.field("plan");
+    let ends = [jobs.field("dependencies"), jobs.field("dependents")];
+    let uses_connection = |jobs: &Lookahead<'_>| jobs.field("connection").exists();
+    let connections = if uses_connection(&jobs)
+        || ends.iter().any(|end| uses_connection(&end.field("job")))
+        || uses_connection(&plan.field("waves"))
+        || uses_connection(&plan.field("criticalPath"))
+    {
+        WantedConnections::OfJobs
+    } else if batch.field("sourceConnection").exists() || batch.field("destinationConnection").exists() {
+        WantedConnections::OfBatch
+    } else {
+        WantedConnections::None
+    };
+    Parts {
+        jobs: jobs.exists() || plan.exists(),
+        edges: plan.exists() || ends.iter().any(Lookahead::exists),
+        connections,
+    }
+}
+
+/// The parts of the batches on a page whose selection this is.
+pub fn parts_of_page(page: &Lookahead<'_>) -> Parts {
+    parts_of_batch(&page.field("nodes")).and(parts_of_batch(&page.field("edges").field("node")))
+}
+
+/// Whether a selection of jobs needs their whole batches, and which parts of them.
+pub fn parts_of_jobs_batch(job: &Lookahead<'_>) -> Option<Parts> {
+    let parts = parts_of_batch(&job.field("batch"));
+    (parts.jobs || parts.edges).then_some(parts)
+}

@@ -1,0 +1,89 @@
+//! Queries for batches.
+
+use async_graphql::{Context, ID, Object, Result};
+
+use crate::{
+    domain::{
+        id::BatchId,
+        list::Order,
+        page::{ListKind, Page, PageArgs},
+        problem::At,
+    },
+    graphql::{
+        context::ContextExt,
+        error::{bad_argument, loader_error, payload, query_error},
+        lists::{BatchConnection, Counted, List},
+        loaders::GraphKey,
+        lookahead,
+        mutation::CreateBatchInput,
+        types::{
+            batch::BatchNode,
+            filter::{BatchFilterInput, BatchOrder, Scope},
+            plan::PlanNode,
+        },
+    },
+};
+
+/// The queries for batches.
+#[derive(Default)]
+pub struct BatchQuery;
+
+#[Object]
+impl BatchQuery {
+    /// The batch with this id; null when there is none.
+    async fn batch(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id, batch_….")] id: ID,
+    ) -> Result<Option<BatchNode>> {
+        let id = BatchId::parse(&id, &At::Root.field("id")).map_err(|problem| bad_argument(vec![problem]))?;
+        let key = GraphKey(id, lookahead::parts_of_batch(&ctx.look_ahead()));
+        Ok(ctx.loaders().load_one(key).await.map_err(loader_error)?.map(BatchNode))
+    }
+
+    /// Batches, newest first unless another order is asked for.
+    #[allow(clippy::too_many_arguments, reason = "the arguments that Relay specifies")]
+    async fn batches(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which of them.")] filter: Option<BatchFilterInput>,
+        #[graphql(desc = "In which order.")] order_by: Option<BatchOrder>,
+        #[graphql(
+            desc = "How many from the start, at most 100; 20 when neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<BatchConnection> {
+        batch_list(ctx, filter, Scope::All, order_by, PageArgs { first, after, last, before }).await
+    }
+
+    /// What `createBatch` would make of this input, without making it: the waves of its jobs, or
+    /// everything that is wrong with it.
+    async fn plan_batch(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What `createBatch` takes.")] input: CreateBatchInput,
+    ) -> Result<PlanNode> {
+        let plan = ctx.services().plan_batch(input.into()).await;
+        Ok(PlanNode::proposed(payload(plan)?))
+    }
+}
+
+/// A list of batches, within a scope, with the parts that the selection wants.
+pub async fn batch_list(
+    ctx: &Context<'_>,
+    filter: Option<BatchFilterInput>,
+    scope: Scope,
+    order: Option<BatchOrder>,
+    args: PageArgs,
+) -> Result<BatchConnection> {
+    let order = order.map_or(Order::NEWEST, Order::from);
+    let page = Page::parse(&args, ListKind::Batches, order).map_err(bad_argument)?;
+    let filter = filter.unwrap_or_default().parse(scope).map_err(bad_argument)?;
+    let parts = lookahead::parts_of_page(&ctx.look_ahead());
+    let slice = ctx.services().batches(&filter, &page, parts).await.map_err(query_error)?;
+    let slice = slice.map(|rows| rows.into_iter().map(BatchNode).collect());
+    Ok(BatchConnection(List::new(slice, &page, Counted::Batches(filter))))
+}

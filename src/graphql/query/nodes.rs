@@ -1,0 +1,70 @@
+//! `node` and `nodes`.
+
+use async_graphql::{Context, ID, Object, Result};
+
+use crate::{
+    domain::{
+        id::AnyId,
+        page::MAX_PAGE,
+        problem::{At, ProblemCode},
+    },
+    graphql::{
+        context::ContextExt,
+        error::{bad_argument, loader_error},
+        loaders::GraphKey,
+        types::{batch::BatchNode, connection::ConnectionNode, job::JobNode, node::Node, tenant::TenantNode},
+    },
+    services::Parts,
+};
+
+/// The queries for any kind of object.
+#[derive(Default)]
+pub struct NodeQuery;
+
+#[Object]
+impl NodeQuery {
+    /// Whatever has this id; null when nothing has.
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "An id of any kind.")] id: ID,
+    ) -> Result<Option<Node>> {
+        find(ctx, &id, &At::Root.field("id")).await
+    }
+
+    /// Whatever has these ids, in their order; null in the place of one that nothing has.
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Ids of any kinds, at most 100.")] ids: Vec<ID>,
+    ) -> Result<Vec<Result<Option<Node>>>> {
+        let at = At::Root.field("ids");
+        if ids.len() > MAX_PAGE as usize {
+            let message = format!("these are {} ids; at most {MAX_PAGE} can be asked for at once", ids.len());
+            return Err(bad_argument(vec![at.problem(ProblemCode::TooMany, message)]));
+        }
+        let find = async |(index, id)| find(ctx, id, &at.index(index)).await;
+        Ok(futures_util::future::join_all(ids.iter().enumerate().map(find)).await)
+    }
+}
+
+async fn find(ctx: &Context<'_>, id: &ID, at: &At<'_>) -> Result<Option<Node>> {
+    let loaders = ctx.loaders();
+    let id = AnyId::parse(id, at).map_err(|problem| bad_argument(vec![problem]))?;
+    let found = match id {
+        AnyId::Tenant(id) => {
+            loaders.load_one(id).await.map(|found| found.map(|found| Node::from(TenantNode(found))))
+        }
+        AnyId::Connection(id) => {
+            loaders.load_one(id).await.map(|found| found.map(|found| ConnectionNode(found).into()))
+        }
+        AnyId::Batch(id) => {
+            let key = GraphKey(id, Parts::default());
+            loaders.load_one(key).await.map(|found| found.map(|found| BatchNode(found).into()))
+        }
+        AnyId::Job(id) => {
+            loaders.load_one(id).await.map(|found| found.map(|found| JobNode::alone(found).into()))
+        }
+    };
+    found.map_err(loader_error)
+}

@@ -1,0 +1,70 @@
+//! Points in time.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use chrono::{SecondsFormat, Utc};
+
+use crate::domain;
+
+/// A point in time in RFC 3339, always UTC: `2026-11-23T20:15:00.123456Z`.
+#[derive(Clone, Copy)]
+pub struct DateTime(pub chrono::DateTime<Utc>);
+
+#[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) => Ok(Self(chrono::DateTime::parse_from_rfc3339(text)?.to_utc())),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+/// A point in time. You may write Unix seconds (`1262304000` or `"1262304000"`), an ISO 8601 date
+/// (`"2010-01-01"`, midnight UTC) or RFC 3339 (`"2010-01-01T00:00:00Z"`), between the years 1 and
+/// 9999. It is always answered in RFC 3339, UTC.
+#[derive(Clone)]
+pub enum Since {
+    /// As a client wrote it; the domain says whether it is a point in time, so that the answer is a
+    /// user error with its path.
+    Written(String),
+    /// As the API answers it.
+    Point(domain::since::Since),
+}
+
+#[Scalar(name = "Since")]
+impl ScalarType for Since {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self::Written(text)),
+            Value::Number(number) => Ok(Self::Written(number.to_string())),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(match self {
+            Self::Written(text) => text.clone(),
+            Self::Point(since) => since.to_string(),
+        })
+    }
+}
+
+impl From<domain::since::Since> for Since {
+    fn from(since: domain::since::Since) -> Self {
+        Self::Point(since)
+    }
+}
+
+impl Since {
+    /// What the client wrote.
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Written(text) => text,
+            Self::Point(since) => since.to_string(),
+        }
+    }
+}

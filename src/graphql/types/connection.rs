@@ -1,0 +1,103 @@
+//! Connections.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Json, Object, Result};
+use serde_json::Value;
+
+use super::{
+    filter::{BatchFilterInput, BatchOrder, Scope},
+    tenant::TenantNode,
+};
+use crate::{
+    domain::{connection::Connection, id::ConnectionId, page::PageArgs},
+    graphql::{
+        context::ContextExt, error::loader_error, lists::BatchConnection, query::batch_list, scalar::DateTime,
+    },
+};
+
+/// The GraphQL type `Connection`.
+#[derive(Clone)]
+pub struct ConnectionNode(pub Arc<Connection>);
+
+/// A connection that was not fetched along with what uses it.
+pub async fn load_connection(ctx: &Context<'_>, id: ConnectionId) -> Result<ConnectionNode> {
+    let loaded = ctx.loaders().load_one(id).await.map_err(loader_error)?;
+    loaded.map(ConnectionNode).ok_or_else(|| "the connection was deleted just now".into())
+}
+
+/// The configured access to one source or destination system.
+#[Object(name = "Connection")]
+impl ConnectionNode {
+    /// Its id.
+    pub async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// The tenant it belongs to.
+    async fn tenant(&self, ctx: &Context<'_>) -> Result<TenantNode> {
+        let tenant = ctx.loaders().load_one(self.0.tenant_id).await.map_err(loader_error)?;
+        tenant.map(TenantNode).ok_or_else(|| "the tenant was deleted just now".into())
+    }
+
+    /// Its name, unique in its tenant.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The kind of system it leads to, `postgres` for instance. Workers say which they can serve.
+    async fn provider(&self) -> &str {
+        &self.0.provider
+    }
+
+    /// How to reach the system and what to do there: a JSON object, nothing secret.
+    async fn config(&self) -> Json<Value> {
+        Json(self.0.config.clone().into_value())
+    }
+
+    /// How many jobs may use it at once; null: no limit.
+    async fn max_concurrent_jobs(&self) -> Option<i32> {
+        self.0.max_concurrent_jobs.map(|limit| limit.jobs())
+    }
+
+    /// When it was archived; an archived connection takes no new batches.
+    async fn archived_at(&self) -> Option<DateTime> {
+        self.0.archived_at.map(DateTime)
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// When it was last changed.
+    async fn updated_at(&self) -> DateTime {
+        DateTime(self.0.updated_at)
+    }
+
+    /// The batches that have it as their source or their destination, newest first unless another
+    /// order is asked for.
+    #[allow(clippy::too_many_arguments, reason = "the arguments that Relay specifies")]
+    async fn batches(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which of them.")] filter: Option<BatchFilterInput>,
+        #[graphql(desc = "In which order.")] order_by: Option<BatchOrder>,
+        #[graphql(
+            desc = "How many from the start, at most 100; 20 when neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<BatchConnection> {
+        batch_list(
+            ctx,
+            filter,
+            Scope::Connection(self.0.id),
+            order_by,
+            PageArgs { first, after, last, before },
+        )
+        .await
+    }
+}

@@ -1,0 +1,284 @@
+//! Jobs.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
+
+use super::{
+    batch::BatchNode,
+    connection::{ConnectionNode, load_connection},
+};
+use crate::{
+    domain::{
+        graph::{Link, Side},
+        job::{self, Job, LinkedJob, RequirementKind as Kind},
+        since::Window,
+    },
+    graphql::{
+        context::ContextExt,
+        error::loader_error,
+        loaders::{GraphKey, LinksKey},
+        scalar::{DateTime, Since},
+    },
+    services::{BatchGraph, Parts},
+};
+
+/// The GraphQL type `Job`.
+#[derive(Clone)]
+pub struct JobNode {
+    /// The job.
+    pub job: Arc<Job>,
+    /// Its batch, if they were fetched together.
+    pub graph: Option<Arc<BatchGraph>>,
+}
+
+/// Which way the data goes.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "job::JobType")]
+pub enum JobType {
+    /// Out of the source system.
+    Extract,
+    /// Into the destination system.
+    Load,
+}
+
+/// Where a job stands.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "job::JobStatus")]
+pub enum JobStatus {
+    /// A required object is not there yet.
+    Blocked,
+    /// It may be claimed, from `notBefore` on.
+    Ready,
+    /// A worker runs it.
+    Running,
+    /// It has done what it should.
+    Succeeded,
+    /// It failed for good.
+    Failed,
+    /// A required object can no longer arrive, since its job failed or was canceled.
+    Skipped,
+    /// It was canceled.
+    Canceled,
+}
+
+/// What a dependent waits for.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "job::RequirementKind")]
+pub enum RequirementKind {
+    /// The extract job succeeded: its records are staged.
+    Extract,
+    /// The load job has written its records, reported while it still runs or by its success.
+    Load,
+    /// The load job succeeded and its result (ids the destination assigned, say) is published.
+    LoadResult,
+}
+
+/// What must be there before a job may start. A name stands for every job of the batch with that
+/// object and the type of its kind, in all its grains.
+#[derive(SimpleObject)]
+#[graphql(serial)]
+pub struct RequiredObjects {
+    /// Objects that must be extracted.
+    extract: Vec<String>,
+    /// Objects that must be loaded.
+    load: Vec<String>,
+    /// Objects whose load must have published its result.
+    load_result: Vec<String>,
+}
+
+/// One resolved requirement: one job waits for another.
+#[derive(SimpleObject)]
+#[graphql(serial)]
+pub struct JobDependency {
+    /// What is waited for.
+    kind: RequirementKind,
+    /// Whether it is there already.
+    satisfied: bool,
+    /// The job at the other end: the one that is required, or the one that depends.
+    job: JobNode,
+}
+
+impl JobNode {
+    /// A job that was reached by itself.
+    pub fn alone(job: Arc<Job>) -> Self {
+        Self { job, graph: None }
+    }
+
+    /// A job that came with its batch.
+    pub fn member(job: &Arc<Job>, graph: &Arc<BatchGraph>) -> Self {
+        Self { job: job.clone(), graph: Some(graph.clone()) }
+    }
+
+    /// The batch, with no more than its own row.
+    async fn own_batch(&self, ctx: &Context<'_>) -> Result<Arc<BatchGraph>> {
+        if let Some(graph) = &self.graph {
+            return Ok(graph.clone());
+        }
+        let key = GraphKey(self.job.batch_id, Parts::default());
+        let loaded = ctx.loaders().load_one(key).await.map_err(loader_error)?;
+        loaded.ok_or_else(|| "the batch was deleted just now".into())
+    }
+
+    async fn effective_window(&self, ctx: &Context<'_>) -> Result<Window> {
+        Ok(self.job.window.or(self.own_batch(ctx).await?.batch.window))
+    }
+
+    /// The jobs at the other ends of its edges.
+    async fn links(&self, ctx: &Context<'_>, other: Side) -> Result<Vec<JobDependency>> {
+        if let Some(links) = self.fetched_links(other) {
+            return Ok(links);
+        }
+        let links = ctx.loaders().load_one(LinksKey(self.job.id, other)).await.map_err(loader_error)?;
+        let link = |link: &LinkedJob| self.dependency(other, link.kind, Self::alone(link.job.clone()));
+        Ok(links.iter().flat_map(|links| links.iter()).map(link).collect())
+    }
+
+    /// The same, if the job came with its batch and that with its edges.
+    fn fetched_links(&self, other: Side) -> Option<Vec<JobDependency>> {
+        let graph = self.graph.as_ref()?;
+        let (jobs, edges) = (graph.jobs.as_ref()?, graph.edges.as_ref()?);
+        let links = match other {
+            Side::Required => edges.required(self.job.position),
+            Side::Dependent => edges.dependents(self.job.position),
+        };
+        let link = |link: &Link| {
+            let job = jobs.get(link.position as usize)?;
+            Some(self.dependency(other, link.kind, Self::member(job, graph)))
+        };
+        links.iter().map(link).collect()
+    }
+
+    fn dependency(&self, other: Side, kind: Kind, job: JobNode) -> JobDependency {
+        let required = match other {
+            Side::Required => &job.job,
+            Side::Dependent => &self.job,
+        };
+        JobDependency { kind: kind.into(), satisfied: kind.satisfied_by(&required.state), job }
+    }
+}
+
+/// One extract of a source object, or one load of a destination object.
+#[Object(name = "Job")]
+impl JobNode {
+    /// Its id.
+    pub async fn id(&self) -> ID {
+        self.job.id.to_string().into()
+    }
+
+    /// The batch it belongs to.
+    async fn batch(&self, ctx: &Context<'_>) -> Result<BatchNode> {
+        Ok(BatchNode(self.own_batch(ctx).await?))
+    }
+
+    /// Its place in the batch, from 0, in the order given at creation.
+    async fn position(&self) -> u32 {
+        self.job.position
+    }
+
+    /// Which way the data goes.
+    async fn r#type(&self) -> JobType {
+        self.job.job_type.into()
+    }
+
+    /// What is extracted or loaded: a table, an endpoint, a stream.
+    async fn object(&self) -> &str {
+        &self.job.object
+    }
+
+    /// The granularity of a summary report, `daily` for instance.
+    async fn grain(&self) -> Option<&str> {
+        self.job.grain.as_deref()
+    }
+
+    /// Whether the loader may delete destination records that the extract no longer shows.
+    async fn allow_delete(&self) -> bool {
+        self.job.allow_delete
+    }
+
+    /// The connection it uses: its own, or the batch's source (extract) or destination (load).
+    async fn connection(&self, ctx: &Context<'_>) -> Result<ConnectionNode> {
+        let id = self.job.connection_id;
+        let fetched = self.graph.as_ref().and_then(|graph| graph.connections.get(&id));
+        match fetched {
+            Some(connection) => Ok(ConnectionNode(connection.clone())),
+            None => load_connection(ctx, id).await,
+        }
+    }
+
+    /// Its own earliest point in the data, as it was given; null: the batch's.
+    async fn since(&self) -> Option<Since> {
+        self.job.window.since.map(Since::from)
+    }
+
+    /// Its own earliest point of change, as it was given; null: the batch's.
+    async fn updated_since(&self) -> Option<Since> {
+        self.job.window.updated_since.map(Since::from)
+    }
+
+    /// The earliest point in the data that its worker must use.
+    async fn effective_since(&self, ctx: &Context<'_>) -> Result<Option<Since>> {
+        Ok(self.effective_window(ctx).await?.since.map(Since::from))
+    }
+
+    /// The earliest point of change that its worker must use.
+    async fn effective_updated_since(&self, ctx: &Context<'_>) -> Result<Option<Since>> {
+        Ok(self.effective_window(ctx).await?.updated_since.map(Since::from))
+    }
+
+    /// What must be there before it may start, as it was given.
+    async fn required_objects(&self) -> RequiredObjects {
+        let names =
+            |kind| self.job.required_objects.of(kind).iter().map(|object| object.to_string()).collect();
+        RequiredObjects {
+            extract: names(Kind::Extract),
+            load: names(Kind::Load),
+            load_result: names(Kind::LoadResult),
+        }
+    }
+
+    /// The jobs that it waits for.
+    async fn dependencies(&self, ctx: &Context<'_>) -> Result<Vec<JobDependency>> {
+        self.links(ctx, Side::Required).await
+    }
+
+    /// The jobs that wait for it.
+    async fn dependents(&self, ctx: &Context<'_>) -> Result<Vec<JobDependency>> {
+        self.links(ctx, Side::Dependent).await
+    }
+
+    /// Where it stands.
+    async fn status(&self) -> JobStatus {
+        self.job.state.status().into()
+    }
+
+    /// Its topological level: 0 needs nothing, any other one more than the highest it requires.
+    async fn wave(&self) -> u32 {
+        self.job.wave
+    }
+
+    /// How many attempts were started.
+    async fn attempt(&self) -> i32 {
+        self.job.attempt
+    }
+
+    /// How many attempts it has.
+    async fn max_attempts(&self) -> i32 {
+        self.job.max_attempts
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.job.created_at)
+    }
+
+    /// When its current or last attempt started.
+    async fn started_at(&self) -> Option<DateTime> {
+        self.job.state.started_at().map(DateTime)
+    }
+
+    /// When it ended.
+    async fn finished_at(&self) -> Option<DateTime> {
+        self.job.state.finished_at().map(DateTime)
+    }
+}

@@ -1,0 +1,22 @@
+//! Whatever has an id.
+
+use async_graphql::{ID, Interface};
+
+use super::{batch::BatchNode, connection::ConnectionNode, job::JobNode, tenant::TenantNode};
+
+/// Whatever has an id. One id names one thing everywhere: in GraphQL, in REST, in logs.
+#[derive(Interface)]
+#[graphql(
+    name = "Node",
+    field(name = "id", ty = "ID", desc = "Its id: its kind, an underscore, and 26 characters.")
+)]
+pub enum Node {
+    /// A tenant.
+    Tenant(TenantNode),
+    /// A connection.
+    Connection(ConnectionNode),
+    /// A batch.
+    Batch(BatchNode),
+    /// A job.
+    Job(JobNode),
+}

@@ -1,0 +1,212 @@
+//! GraphQL over HTTP: `POST` and `GET /graphql`.
+//!
+//! After the draft of <https://graphql.github.io/graphql-over-http/draft/>. The handlers are our own:
+//! the stock integration answers everything with 200 and runs mutations by GET.
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{StatusCode, header},
+    web::{Data, Payload, Query, ServiceConfig, resource},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{body::Unread, read_body};
+use crate::{
+    config::Limits,
+    graphql::{Allowed, Operation, Outcome, Schema, sdl},
+};
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/graphql").get(get).post(post).default_service(actix_web::web::to(other_method)))
+        .service(resource("/schema.graphql").get(schema_file));
+}
+
+/// In which of the two media types a client wants its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Media {
+    /// `application/json`, where the status says only whether the request was understood as HTTP.
+    Json,
+    /// `application/graphql-response+json`, where it also says whether the operation ran.
+    GraphqlResponse,
+}
+
+impl Media {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json; charset=utf-8",
+            Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
+        }
+    }
+
+    /// The one that the client likes best; `None` when it takes neither.
+    fn negotiate(request: &HttpRequest) -> Option<Self> {
+        let accept = request.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
+        let mut ranges: Vec<(f32, &str)> = accept.flat_map(|value| value.split(',')).map(range).collect();
+        if ranges.is_empty() {
+            return Some(Self::Json);
+        }
+        ranges.sort_by(|left, right| right.0.total_cmp(&left.0));
+        ranges.into_iter().filter(|(quality, _)| *quality > 0.0).find_map(|(_, media)| match media {
+            "application/graphql-response+json" => Some(Self::GraphqlResponse),
+            "application/json" | "application/*" | "*/*" => Some(Self::Json),
+            _ => None,
+        })
+    }
+}
+
+/// A media range of an `Accept` header with its quality.
+fn range(range: &str) -> (f32, &str) {
+    let mut parts = range.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default();
+    let quality = parts
+        .find_map(|parameter| parameter.strip_prefix("q="))
+        .map_or(Some(1.0), |quality| quality.parse().ok());
+    (quality.unwrap_or(0.0), media)
+}
+
+async fn post(
+    request: HttpRequest,
+    payload: Payload,
+    schema: Data<Schema>,
+    limits: Data<Limits>,
+) -> HttpResponse {
+    let Some(media) = Media::negotiate(&request) else { return not_acceptable() };
+    let body = match read_body(&request, payload, limits.body).await {
+        Ok(body) => body,
+        Err(Unread::NotJson) => {
+            let message = "send the operation as application/json, in UTF-8";
+            return error(media, StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message);
+        }
+        Err(Unread::TooLong) => {
+            let message = format!("the body is longer than {} bytes", limits.body);
+            return error(media, StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", &message);
+        }
+        Err(Unread::BrokenOff) => return bad_request(media, "the body broke off before its end"),
+    };
+    match serde_json::from_slice::<Parameters>(&body)
+        .map_err(|error| error.to_string())
+        .and_then(Parameters::operation)
+    {
+        Ok(operation) => run(&schema, operation, Allowed::All, media).await,
+        Err(message) => bad_request(media, &message),
+    }
+}
+
+async fn get(request: HttpRequest, schema: Data<Schema>) -> HttpResponse {
+    let has_query = request.query_string().split('&').any(|parameter| parameter.starts_with("query="));
+    if !has_query && wants_html(&request) {
+        return HttpResponse::SeeOther().insert_header((header::LOCATION, "/graphiql")).finish();
+    }
+    let Some(media) = Media::negotiate(&request) else { return not_acceptable() };
+    let parameters = Query::<UrlParameters>::from_query(request.query_string());
+    let operation = parameters
+        .map_err(|error| error.to_string())
+        .and_then(|parameters| parameters.into_inner().operation());
+    match operation {
+        Ok(operation) => run(&schema, operation, Allowed::Queries, media).await,
+        Err(message) => bad_request(media, &message),
+    }
+}
+
+async fn other_method(request: HttpRequest) -> HttpResponse {
+    let message = format!("{} does not work here; GET and POST do", request.method());
+    let mut response = HttpResponse::MethodNotAllowed();
+    response.insert_header((header::ALLOW, "GET, POST"));
+    with_error(response, Media::Json, "METHOD_NOT_ALLOWED", &message)
+}
+
+async fn schema_file() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(sdl())
+}
+
+fn wants_html(request: &HttpRequest) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.split(',').any(|part| range(part).1 == "text/html"))
+}
+
+/// The body of a POST. What else stands in it is left to other servers.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "the body must be one JSON object with the field `query`")]
+struct Parameters {
+    query: Option<String>,
+    operation_name: Option<String>,
+    #[serde(default)]
+    variables: Value,
+    #[serde(default)]
+    extensions: Value,
+}
+
+/// The parameters of a GET. Those that are no text are JSON.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UrlParameters {
+    query: Option<String>,
+    operation_name: Option<String>,
+    variables: Option<String>,
+    extensions: Option<String>,
+}
+
+impl Parameters {
+    fn operation(self) -> Result<Operation, String> {
+        let Self { query, operation_name, variables, extensions } = self;
+        let query = query.ok_or("`query` is missing: the GraphQL document to be run")?;
+        let object = |value: &Value| value.is_null() || value.is_object();
+        if !object(&variables) {
+            return Err("`variables` must be a JSON object".into());
+        }
+        if !object(&extensions) {
+            return Err("`extensions` must be a JSON object".into());
+        }
+        Ok(Operation { query, operation_name: operation_name.filter(|name| !name.is_empty()), variables })
+    }
+}
+
+impl UrlParameters {
+    fn operation(self) -> Result<Operation, String> {
+        let Self { query, operation_name, variables, extensions } = self;
+        let parse = |text: Option<String>, name| match text.filter(|text| !text.is_empty()) {
+            None => Ok(Value::Null),
+            Some(text) => {
+                serde_json::from_str(&text).map_err(|error| format!("`{name}` is not JSON: {error}"))
+            }
+        };
+        let variables = parse(variables, "variables")?;
+        let extensions = parse(extensions, "extensions")?;
+        Parameters { query, operation_name, variables, extensions }.operation()
+    }
+}
+
+async fn run(schema: &Schema, operation: Operation, allowed: Allowed, media: Media) -> HttpResponse {
+    let executed = schema.execute(operation, allowed).await;
+    let status = match (executed.outcome, media) {
+        (Outcome::NotAllowed, _) => StatusCode::METHOD_NOT_ALLOWED,
+        (Outcome::Refused, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
+        (Outcome::Refused, Media::Json) | (Outcome::Ran, _) => StatusCode::OK,
+    };
+    let mut response = HttpResponse::build(status);
+    if executed.outcome == Outcome::NotAllowed {
+        response.insert_header((header::ALLOW, "POST"));
+    }
+    response.content_type(media.content_type()).body(executed.json)
+}
+
+fn bad_request(media: Media, message: &str) -> HttpResponse {
+    error(media, StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+}
+
+fn not_acceptable() -> HttpResponse {
+    let message = "answers are application/graphql-response+json or application/json; accept one of them";
+    error(Media::Json, StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", message)
+}
+
+fn error(media: Media, status: StatusCode, code: &str, message: &str) -> HttpResponse {
+    with_error(HttpResponse::build(status), media, code, message)
+}
+
+fn with_error(mut response: HttpResponseBuilder, media: Media, code: &str, message: &str) -> HttpResponse {
+    let body = json!({ "errors": [{ "message": message, "extensions": { "code": code } }] });
+    response.content_type(media.content_type()).body(body.to_string())
+}

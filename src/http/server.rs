@@ -1,0 +1,49 @@
+//! All routes on one server.
+
+use std::{net::TcpListener, sync::Arc, time::Duration};
+
+use actix_web::{
+    App, HttpServer,
+    dev::Server,
+    middleware::DefaultHeaders,
+    web::{self, Data},
+};
+
+use super::{graphiql, graphql, health, problem::unknown_route};
+use crate::{config::Config, graphql::Schema, rest, services::Services};
+
+/// How long open requests may take to end once the server shall stop.
+const DRAIN: Duration = Duration::from_secs(30);
+/// How long an idle connection is kept for the next request.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// A server on `listener` that stops once `stop` is there: then it takes no new connections, ends
+/// the requests it has, and closes.
+pub fn start(
+    listener: TcpListener,
+    config: &Config,
+    services: Arc<Services>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<Server> {
+    let schema = Schema::new(services.clone());
+    let limits = config.limits;
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(Data::new(schema.clone()))
+            .app_data(Data::from(services.clone()))
+            .app_data(Data::new(limits))
+            .wrap(DefaultHeaders::new().add(("server", "sluice")))
+            .configure(graphql::routes)
+            .configure(graphiql::routes)
+            .configure(health::routes)
+            .configure(rest::routes)
+            .default_service(web::to(unknown_route))
+    });
+    let server = server
+        .workers(config.workers)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(DRAIN.as_secs())
+        .shutdown_signal(stop)
+        .listen(listener)?;
+    Ok(server.run())
+}

@@ -1,0 +1,238 @@
+//! Batches with their jobs, dependencies and connections, for a whole page in one round.
+//!
+//! Whoever asks says which [`Parts`] are wanted; the statements for them run at the same time, each
+//! for all batches. A batch may be replaced between two of them: jobs and edges bear the revision of
+//! the definition they belong to, so that parts of two definitions are noticed, and such a batch is
+//! read again in a transaction that sees one moment.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures_util::future::{OptionFuture, try_join, try_join3};
+
+use super::{Error, Services};
+use crate::{
+    domain::{
+        batch::Batch,
+        connection::Connection,
+        graph::{Edge, JobGraph},
+        id::{BatchId, ConnectionId},
+        job::Job,
+        list::BatchFilter,
+        page::{Page, Slice},
+    },
+    store::{
+        self, Db, batches,
+        connections::{self, Users},
+        dependencies::{self, StoredEdge},
+        jobs,
+    },
+};
+
+/// Connections by their ids, shared by all batches that were fetched together.
+pub type ConnectionMap = HashMap<ConnectionId, Arc<Connection>>;
+
+/// Which parts of a batch are wanted beside its own row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Parts {
+    /// Its jobs.
+    pub jobs: bool,
+    /// Which job waits for which; brings the jobs along.
+    pub edges: bool,
+    /// The connections it uses.
+    pub connections: WantedConnections,
+}
+
+/// Which connections of a batch are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum WantedConnections {
+    /// None.
+    #[default]
+    None,
+    /// Its source and destination.
+    OfBatch,
+    /// Those, and the ones that its jobs use.
+    OfJobs,
+}
+
+impl Parts {
+    /// The batch with its jobs and their dependencies: its whole definition.
+    pub const DEFINITION: Self = Self { jobs: true, edges: true, connections: WantedConnections::None };
+
+    /// What either wants.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            jobs: self.jobs || other.jobs,
+            edges: self.edges || other.edges,
+            connections: self.connections.max(other.connections),
+        }
+    }
+
+    fn wants_jobs(self) -> bool {
+        self.jobs || self.edges
+    }
+}
+
+/// A batch with those of its parts that were fetched.
+#[derive(Debug)]
+pub struct BatchGraph {
+    /// The batch itself.
+    pub batch: Batch,
+    /// Its jobs, by position.
+    pub jobs: Option<Vec<Arc<Job>>>,
+    /// Which job waits for which.
+    pub edges: Option<JobGraph>,
+    /// Connections that were fetched along, this batch's and perhaps others'.
+    pub connections: Arc<ConnectionMap>,
+}
+
+impl Services {
+    /// A page of the batches that the filter lets through, with these parts.
+    pub async fn batches(
+        &self,
+        filter: &BatchFilter,
+        page: &Page,
+        parts: Parts,
+    ) -> Result<Slice<Arc<BatchGraph>>, Error> {
+        let db = self.store.reader();
+        let slice = page.cut(batches::page(db, filter, page).await?);
+        let ids: Vec<BatchId> = slice.rows.iter().map(|batch| batch.id).collect();
+        let fetched = Fetched::fetch(db, &ids, parts).await?;
+        let (has_previous, has_next) = (slice.has_previous, slice.has_next);
+        let mut graphs = self.whole(slice.rows, fetched, parts).await?;
+        // One that was deleted meanwhile leaves a gap, and nothing else.
+        let rows = ids.iter().filter_map(|id| graphs.remove(id)).collect();
+        Ok(Slice { rows, has_previous, has_next })
+    }
+
+    /// How many batches the filter lets through.
+    pub async fn batch_count(&self, filter: &BatchFilter) -> Result<u64, Error> {
+        Ok(batches::count(self.store.reader(), filter).await?)
+    }
+
+    /// The batches with these ids, with these parts.
+    pub async fn batches_by_id(
+        &self,
+        ids: &[BatchId],
+        parts: Parts,
+    ) -> Result<HashMap<BatchId, Arc<BatchGraph>>, Error> {
+        let db = self.store.reader();
+        let mut graphs = HashMap::new();
+        for ids in ids.chunks(store::CHUNK) {
+            let (rows, fetched) = try_join(batches::by_ids(db, ids), Fetched::fetch(db, ids, parts)).await?;
+            graphs.extend(self.whole(rows, fetched, parts).await?);
+        }
+        Ok(graphs)
+    }
+
+    /// Puts batches and their parts together; those that were replaced meanwhile are read again.
+    async fn whole(
+        &self,
+        batches: Vec<Batch>,
+        fetched: Fetched,
+        parts: Parts,
+    ) -> Result<HashMap<BatchId, Arc<BatchGraph>>, Error> {
+        let (mut graphs, torn) = fetched.assemble(batches, parts);
+        if !torn.is_empty() {
+            let snapshot = self.store.snapshot().await?;
+            let batches = batches::by_ids(snapshot.db(), &torn).await?;
+            let fetched = Fetched::fetch(snapshot.db(), &torn, parts).await?;
+            let (whole, torn) = fetched.assemble(batches, parts);
+            if let Some(id) = torn.first() {
+                let id = id.uuid();
+                return Err(store::Error::Corrupt { table: "batches", column: "revision", id }.into());
+            }
+            graphs.extend(whole);
+        }
+        Ok(graphs)
+    }
+}
+
+/// The parts of some batches, as one round of statements found them.
+struct Fetched {
+    jobs: HashMap<BatchId, Vec<Job>>,
+    edges: HashMap<BatchId, Vec<StoredEdge>>,
+    connections: Arc<ConnectionMap>,
+}
+
+impl Fetched {
+    async fn fetch(db: &impl Db, ids: &[BatchId], parts: Parts) -> Result<Self, store::Error> {
+        if ids.is_empty() {
+            return Ok(Self { jobs: HashMap::new(), edges: HashMap::new(), connections: Arc::default() });
+        }
+        let users = match parts.connections {
+            WantedConnections::None => None,
+            WantedConnections::OfBatch => Some(Users::Batches),
+            WantedConnections::OfJobs => Some(Users::BatchesAndJobs),
+        };
+        let jobs: OptionFuture<_> = parts.wants_jobs().then(|| jobs::of_batches(db, ids)).into();
+        let edges: OptionFuture<_> = parts.edges.then(|| dependencies::of_batches(db, ids)).into();
+        let connections: OptionFuture<_> = users.map(|users| connections::of_batches(db, ids, users)).into();
+        let (jobs, edges, connections) =
+            try_join3(async { jobs.await.transpose() }, async { edges.await.transpose() }, async {
+                connections.await.transpose()
+            })
+            .await?;
+        let connections = connections.unwrap_or_default().into_iter();
+        Ok(Self {
+            jobs: grouped(jobs.unwrap_or_default(), |job| job.batch_id),
+            edges: grouped(edges.unwrap_or_default(), |edge| edge.batch_id),
+            connections: Arc::new(
+                connections.map(|connection| (connection.id, Arc::new(connection))).collect(),
+            ),
+        })
+    }
+
+    /// The batches with their parts, and the ids of those whose parts do not fit together.
+    fn assemble(
+        mut self,
+        batches: Vec<Batch>,
+        parts: Parts,
+    ) -> (HashMap<BatchId, Arc<BatchGraph>>, Vec<BatchId>) {
+        let mut graphs = HashMap::with_capacity(batches.len());
+        let mut torn = Vec::new();
+        for batch in batches {
+            let id = batch.id;
+            match self.graph(batch, parts) {
+                Some(graph) => {
+                    graphs.insert(id, Arc::new(graph));
+                }
+                None => torn.push(id),
+            }
+        }
+        (graphs, torn)
+    }
+
+    fn graph(&mut self, batch: Batch, parts: Parts) -> Option<BatchGraph> {
+        let connections = self.connections.clone();
+        if !parts.wants_jobs() {
+            return Some(BatchGraph { batch, jobs: None, edges: None, connections });
+        }
+        // A batch has at least one job: without any it was deleted meanwhile.
+        let jobs = self.jobs.remove(&batch.id)?;
+        let in_place = |(position, job): (usize, &Job)| {
+            job.position as usize == position && job.revision == batch.revision
+        };
+        if !jobs.iter().enumerate().all(in_place) {
+            return None;
+        }
+        let edges = if parts.edges {
+            let edges = self.edges.remove(&batch.id).unwrap_or_default();
+            let of_this = edges.iter().all(|edge| edge.revision == batch.revision);
+            // Only a job that requires something has a wave above 0.
+            let complete = jobs.iter().any(|job| job.wave > 0) != edges.is_empty();
+            let edges: Vec<Edge> = edges.into_iter().map(|edge| edge.edge).collect();
+            Some(JobGraph::new(jobs.len(), &edges).filter(|_| of_this && complete)?)
+        } else {
+            None
+        };
+        Some(BatchGraph { batch, jobs: Some(jobs.into_iter().map(Arc::new).collect()), edges, connections })
+    }
+}
+
+fn grouped<T>(items: Vec<T>, batch: impl Fn(&T) -> BatchId) -> HashMap<BatchId, Vec<T>> {
+    let mut groups: HashMap<BatchId, Vec<T>> = HashMap::new();
+    for item in items {
+        groups.entry(batch(&item)).or_default().push(item);
+    }
+    groups
+}
