@@ -1,4 +1,37 @@
-#![doc = "wip"]
+//! Sluice, the control plane for extract/load work.
+//!
+//! # The map
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`domain`] | what Sluice is about: ids, windows, batches, jobs, their graph, pages; pure |
+//! | `entity` | SeaORM entities, one table a file |
+//! | [`store`] | all SQL; rows become domain values here |
+//! | [`services`] | the use cases, one transaction each |
+//! | [`graphql`] | the GraphQL schema: translation only |
+//! | `rest` | the documented `/batch` interface: translation only |
+//! | `http` | the web server: routes, content negotiation, GraphiQL |
+//! | [`app`] | the composition root: everything is put together there |
+//! | [`cli`] | the command line: thin |
+//! | [`config`], [`clock`], `telemetry` | flags and environment, the time, what is logged |
+//!
+//! The schema of the database is a crate of its own, `migration`.
+//!
+//! # The law
+//!
+//! **http → graphql | rest → services → store → entity.** What stands further right knows nothing of
+//! what stands further left. `domain` is pure, and everyone above `entity` may use it; it uses none of
+//! ours. Only `store` and `entity` know SeaORM, only `graphql` knows async-graphql, only `http`, `rest`
+//! and `app` know actix. `tests/architecture.rs` reads the `use` lines and fails when this is broken.
+//!
+//! # How data flows
+//!
+//! A **nested read**: a handler parses the operation; `Query.batches` asks the services for a page and,
+//! by look-ahead, for the parts that the selection wants; one round of statements fetches the jobs, the
+//! dependencies and the connections of all batches of the page; dependencies are then followed in
+//! memory ([`domain::graph::JobGraph`]). A **write**: the input becomes a draft, the domain says
+//! everything that is wrong with it, the service writes rows in one transaction.
+
 pub mod app;
 pub mod cli;
 pub mod clock;

@@ -10,7 +10,7 @@ use actix_web::{
 use flate2::read::GzDecoder;
 use rust_embed::Embed;
 
-use super::problem::unknown_route;
+use crate::rest::problem::unknown_route;
 
 /// The built page. All but `index.html` is there only compressed.
 #[derive(Embed)]

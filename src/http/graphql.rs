@@ -11,10 +11,10 @@ use actix_web::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{body::Unread, read_body};
 use crate::{
     config::Limits,
     graphql::{Allowed, Operation, Outcome, Schema, sdl},
+    rest::payload::{Unread, read_body},
 };
 
 /// The routes.

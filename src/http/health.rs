@@ -6,8 +6,7 @@ use actix_web::{
     web::{Data, ServiceConfig, resource},
 };
 
-use super::problem::ProblemDocument;
-use crate::services::Services;
+use crate::{rest::problem::ProblemDocument, services::Services};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig) {

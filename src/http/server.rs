@@ -9,8 +9,13 @@ use actix_web::{
     web::{self, Data},
 };
 
-use super::{graphiql, graphql, health, problem::unknown_route};
-use crate::{config::Config, graphql::Schema, rest, services::Services};
+use super::{graphiql, graphql, health};
+use crate::{
+    config::Config,
+    graphql::Schema,
+    rest::{self, problem::unknown_route},
+    services::Services,
+};
 
 /// How long open requests may take to end once the server shall stop.
 const DRAIN: Duration = Duration::from_secs(30);

@@ -1,3 +1,13 @@
-//! wip
-use actix_web::web::ServiceConfig;
-pub fn routes(_config: &mut ServiceConfig) {}
+//! The documented REST interface, `/batch`: snake case, the fields of the documentation, nothing that
+//! it does not know unless somebody asked for it. The same services stand behind it as behind
+//! GraphQL.
+
+mod body;
+mod error;
+mod handlers;
+pub mod payload;
+mod precondition;
+pub mod problem;
+mod view;
+
+pub use handlers::routes;

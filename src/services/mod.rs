@@ -11,7 +11,7 @@ use std::{collections::HashMap, hash::Hash};
 
 use chrono::{DateTime, Utc};
 
-pub use batches::Replacement;
+pub use batches::{Expected, Replacement};
 pub use graphs::{BatchGraph, ConnectionMap, Parts, WantedConnections};
 
 use crate::{

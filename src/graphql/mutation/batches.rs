@@ -20,7 +20,7 @@ use crate::{
             job::JobType,
         },
     },
-    services::{self, BatchGraph, Replacement},
+    services::{self, BatchGraph, Expected, Replacement},
 };
 
 /// What a new batch is to be.
@@ -181,7 +181,8 @@ impl BatchMutation {
         #[graphql(desc = "Which batch.")] input: DeleteBatchInput,
     ) -> Result<DeleteBatchPayload> {
         let DeleteBatchInput { id, version } = input;
-        let removed = async { ctx.services().delete_batch(parse(&id)?, version).await };
+        let expected = version.map_or(Expected::Any, |version| Expected::Versions(vec![version]));
+        let removed = async { ctx.services().delete_batch(parse(&id)?, expected).await };
         DeleteBatchPayload::new(removed.await, BatchNode)
     }
 }
@@ -219,7 +220,7 @@ impl UpdateBatchInput {
             idempotency_key: None,
             jobs: self.jobs.into_iter().map(JobDraft::from).collect(),
         };
-        (self.id, Replacement { version: Some(self.version), draft })
+        (self.id, Replacement { expected: Expected::Versions(vec![self.version]), draft })
     }
 }
 

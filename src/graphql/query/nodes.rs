@@ -37,13 +37,14 @@ impl NodeQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Ids of any kinds, at most 100.")] ids: Vec<ID>,
-    ) -> Result<Vec<Result<Option<Node>>>> {
+    ) -> Result<Vec<Option<Result<Node>>>> {
         let at = At::Root.field("ids");
         if ids.len() > MAX_PAGE as usize {
             let message = format!("these are {} ids; at most {MAX_PAGE} can be asked for at once", ids.len());
             return Err(bad_argument(vec![at.problem(ProblemCode::TooMany, message)]));
         }
-        let find = async |(index, id)| find(ctx, id, &at.index(index)).await;
+        // An error inside an option stays in its place; one around it would take the whole list.
+        let find = async |(index, id)| find(ctx, id, &at.index(index)).await.transpose();
         Ok(futures_util::future::join_all(ids.iter().enumerate().map(find)).await)
     }
 }

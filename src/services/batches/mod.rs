@@ -33,11 +33,20 @@ const MAX_BATCHES: usize = 100;
 /// second time the other one is there to be found, unless it was deleted at once.
 const TRIES: usize = 3;
 
+/// Which versions of a batch a request means to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever is there.
+    Any,
+    /// One of these, which the caller has seen.
+    Versions(Vec<i32>),
+}
+
 /// A new definition for a batch.
 #[derive(Debug)]
 pub struct Replacement {
-    /// The version that the caller has seen; `None` replaces whatever is there.
-    pub version: Option<i32>,
+    /// Which versions may be replaced.
+    pub expected: Expected,
     /// The definition.
     pub draft: BatchDraft,
 }
@@ -211,11 +220,11 @@ impl Services {
         id: BatchId,
         replacement: Replacement,
     ) -> Result<Arc<BatchGraph>, Error> {
-        let Replacement { version, draft } = replacement;
+        let Replacement { expected, draft } = replacement;
         let references = References::of(self.store.reader(), [&draft]).await?;
         let transaction = self.store.write().await?;
         let old = batches::lock(transaction.db(), id).await?.ok_or_else(|| not_found("batch"))?;
-        let mut problems = check_version(&old, version);
+        let mut problems = check_version(&old, &expected);
         if !old.state.can_be_replaced() {
             let status = old.state.status().name();
             let message =
@@ -257,11 +266,11 @@ impl Services {
     }
 
     /// Removes a batch that does not run, with its jobs, and says what it was.
-    pub async fn delete_batch(&self, id: BatchId, version: Option<i32>) -> Result<Arc<BatchGraph>, Error> {
+    pub async fn delete_batch(&self, id: BatchId, expected: Expected) -> Result<Arc<BatchGraph>, Error> {
         let last_seen = self.batches_by_id(&[id], Parts::DEFINITION).await?.remove(&id);
         let transaction = self.store.write().await?;
         let batch = batches::lock(transaction.db(), id).await?.ok_or_else(|| not_found("batch"))?;
-        let mut problems = check_version(&batch, version);
+        let mut problems = check_version(&batch, &expected);
         if !batch.state.can_be_deleted() {
             let message = format!("this batch is {}; cancel it first", batch.state.status().name());
             problems.push(At::Root.field("id").problem(ProblemCode::WrongState, message));
@@ -280,13 +289,15 @@ impl Services {
     }
 }
 
-fn check_version(batch: &Batch, seen: Option<i32>) -> Vec<Problem> {
-    let stale = seen.filter(|seen| *seen != batch.version);
-    let problem = stale.map(|seen| {
-        let message = format!("this batch is at version {} and not at {seen}; read it again", batch.version);
-        At::Root.field("version").problem(ProblemCode::StaleVersion, message)
-    });
-    problem.into_iter().collect()
+fn check_version(batch: &Batch, expected: &Expected) -> Vec<Problem> {
+    match expected {
+        Expected::Versions(versions) if !versions.contains(&batch.version) => {
+            let message =
+                format!("this batch has changed and is at version {} now; read it again", batch.version);
+            vec![At::Root.field("version").problem(ProblemCode::StaleVersion, message)]
+        }
+        Expected::Any | Expected::Versions(_) => Vec::new(),
+    }
 }
 
 /// Somebody else was faster, between our check and our write. To ask again gives the true answer.

@@ -1,0 +1,194 @@
+//! The routes of `/batch`.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web::{self, Data, Path, Payload, Query, ServiceConfig, resource},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    body::BatchBody,
+    error::{misshapen, refused, unreadable},
+    payload::{Unread, read_body},
+    precondition,
+    problem::ProblemDocument,
+    view::BatchView,
+};
+use crate::{
+    config::Limits,
+    domain::{
+        id::{BatchId, TenantId},
+        list::{BatchFilter, Order},
+        page::{self, Keyed, ListKind, MAX_PAGE, Page, PageArgs},
+        problem::{At, Problem, ProblemCode, Segment},
+    },
+    services::{BatchGraph, Error, Parts, Replacement, Services},
+};
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig) {
+    let all = async |request: HttpRequest| ProblemDocument::method_not_allowed(&request, "GET, POST");
+    let one = async |request: HttpRequest| ProblemDocument::method_not_allowed(&request, "GET, PUT, DELETE");
+    config
+        .service(resource(["/batch", "/batch/"]).get(list).post(create).default_service(web::to(all)))
+        .service(resource("/batch/{id}").get(read).put(replace).delete(remove).default_service(web::to(one)));
+}
+
+#[derive(Deserialize)]
+struct ListParameters {
+    limit: Option<String>,
+    cursor: Option<String>,
+    tenant_id: Option<String>,
+}
+
+async fn list(request: HttpRequest, services: Data<Services>) -> HttpResponse {
+    let parameters = match Query::<ListParameters>::from_query(request.query_string()) {
+        Ok(parameters) => parameters.into_inner(),
+        Err(error) => return unreadable(StatusCode::BAD_REQUEST, "BAD_REQUEST", &error.to_string()),
+    };
+    answer(list_page(parameters, &services).await)
+}
+
+async fn list_page(parameters: ListParameters, services: &Services) -> Result<HttpResponse, Error> {
+    let ListParameters { limit, cursor, tenant_id } = parameters;
+    let at = At::Root;
+    let tenant = tenant_id.as_deref().map(|id| TenantId::parse(id, &at.field("tenant_id"))).transpose()?;
+    let limit = match limit {
+        None => MAX_PAGE as i32,
+        Some(limit) => limit.parse().map_err(|_| {
+            at.field("limit")
+                .problem(ProblemCode::OutOfRange, format!("this must be a number between 0 and {MAX_PAGE}"))
+        })?,
+    };
+    let args = PageArgs { first: Some(limit), after: cursor, ..PageArgs::default() };
+    let page = Page::parse(&args, ListKind::Batches, Order::NEWEST)
+        .map_err(|problems| problems.into_iter().map(renamed).collect::<Vec<_>>())?;
+    let filter = BatchFilter { tenant_id: tenant, ..BatchFilter::default() };
+    let slice = services.batches(&filter, &page, Parts::DEFINITION).await?;
+
+    let mut response = HttpResponse::Ok();
+    if let (true, Some(last)) = (slice.has_next, slice.rows.last()) {
+        let cursor = page::encode(&last.batch.key(page.order), ListKind::Batches, page.order);
+        let tenant = tenant.map(|tenant| format!("&tenant_id={tenant}")).unwrap_or_default();
+        let next = format!("</batch?limit={limit}&cursor={cursor}{tenant}>; rel=\"next\"");
+        response.insert_header((header::LINK, next));
+    }
+    let batches: Vec<BatchView> = slice.rows.iter().map(|graph| BatchView::new(graph)).collect();
+    Ok(response.json(batches))
+}
+
+/// A problem with a page, under the names that REST has for its parameters.
+fn renamed(problem: Problem) -> Problem {
+    let rename = |segment| match segment {
+        Segment::Field("first") => Segment::Field("limit"),
+        Segment::Field("after") => Segment::Field("cursor"),
+        other => other,
+    };
+    Problem { path: problem.path.into_iter().map(rename).collect(), ..problem }
+}
+
+async fn read(request: HttpRequest, id: Path<String>, services: Data<Services>) -> HttpResponse {
+    answer(read_one(&request, &id, &services).await)
+}
+
+async fn read_one(request: &HttpRequest, id: &str, services: &Services) -> Result<HttpResponse, Error> {
+    let id = parse(id)?;
+    let mut found = services.batches_by_id(&[id], Parts::DEFINITION).await?;
+    let graph = found.remove(&id).ok_or_else(|| {
+        At::Root.field("id").problem(ProblemCode::NotFound, "there is no batch with this id")
+    })?;
+    if precondition::is_known(request, &graph.batch) {
+        return Ok(HttpResponse::NotModified().insert_header(precondition::etag(&graph.batch)).finish());
+    }
+    Ok(shown(StatusCode::OK, &graph))
+}
+
+async fn create(
+    request: HttpRequest,
+    payload: Payload,
+    services: Data<Services>,
+    limits: Data<Limits>,
+) -> HttpResponse {
+    let BatchBody { id, mut draft } = match read_batch(&request, payload, &limits).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    if id.is_some() {
+        let problem =
+            At::Root.field("id").problem(ProblemCode::ReadOnly, "the system gives the id; leave it out");
+        return refused(problem.into());
+    }
+    let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok());
+    draft.idempotency_key = key.map(ToOwned::to_owned);
+    answer(services.create_batch(draft).await.map(|graph| {
+        let mut response = shown(StatusCode::CREATED, &graph);
+        if let Ok(location) = header::HeaderValue::from_str(&format!("/batch/{}", graph.batch.id)) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        response
+    }))
+}
+
+async fn replace(
+    request: HttpRequest,
+    id: Path<String>,
+    payload: Payload,
+    services: Data<Services>,
+    limits: Data<Limits>,
+) -> HttpResponse {
+    let body = match read_batch(&request, payload, &limits).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    if body.id.is_some_and(|repeated| repeated != *id) {
+        let message = "this is not the id of the batch at this address; ids never change";
+        return refused(At::Root.field("id").problem(ProblemCode::ReadOnly, message).into());
+    }
+    let replacement = Replacement { expected: precondition::expected(&request), draft: body.draft };
+    let replaced = async { services.replace_batch(parse(&id)?, replacement).await };
+    answer(replaced.await.map(|graph| shown(StatusCode::OK, &graph)))
+}
+
+async fn remove(request: HttpRequest, id: Path<String>, services: Data<Services>) -> HttpResponse {
+    let removed = async { services.delete_batch(parse(&id)?, precondition::expected(&request)).await };
+    answer(removed.await.map(|graph| shown(StatusCode::OK, &graph)))
+}
+
+/// A batch, with the tag of its version.
+fn shown(status: StatusCode, graph: &BatchGraph) -> HttpResponse {
+    HttpResponse::build(status).insert_header(precondition::etag(&graph.batch)).json(BatchView::new(graph))
+}
+
+fn answer(result: Result<HttpResponse, Error>) -> HttpResponse {
+    result.unwrap_or_else(refused)
+}
+
+fn parse(id: &str) -> Result<BatchId, Error> {
+    Ok(BatchId::parse(id, &At::Root.field("id"))?)
+}
+
+async fn read_batch(
+    request: &HttpRequest,
+    payload: Payload,
+    limits: &Limits,
+) -> Result<BatchBody, HttpResponse> {
+    let bytes = read_body(request, payload, limits.body).await.map_err(|unread| match unread {
+        Unread::NotJson => {
+            let detail = "send the batch as application/json, in UTF-8";
+            unreadable(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail)
+        }
+        Unread::TooLong => {
+            let detail = format!("the body is longer than {} bytes", limits.body);
+            unreadable(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", &detail)
+        }
+        Unread::BrokenOff => {
+            unreadable(StatusCode::BAD_REQUEST, "BAD_REQUEST", "the body broke off before its end")
+        }
+    })?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
+        unreadable(StatusCode::BAD_REQUEST, "MALFORMED_JSON", &format!("the body is not JSON: {error}"))
+    })?;
+    BatchBody::read(value).map_err(misshapen)
+}
