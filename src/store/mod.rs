@@ -12,6 +12,7 @@ pub mod tenants;
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
     DbBackend, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait, metric,
@@ -29,6 +30,10 @@ const WAIT: Duration = Duration::from_secs(5);
 /// A connection that was idle for this long is tried before it is used: the server may have gone.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(30);
 
+/// How many connections are kept open: a nested page sends four statements at once, while the
+/// connection of the one before is on its way back to the pool.
+const KEPT_OPEN: u32 = 5;
+
 /// The database: who reads and who writes. On SQLite one connection writes, since there can be only
 /// one writer, and others read beside it; on PostgreSQL both are the same pool.
 #[derive(Debug, Clone)]
@@ -43,11 +48,11 @@ impl Store {
         match &config.url {
             DatabaseUrl::Sqlite(url) => {
                 let writer = Database::connect(sqlite(url, Role::Writer, 1)).await?;
-                let reader = Database::connect(sqlite(url, Role::Reader, config.connections)).await?;
+                let reader = connect(sqlite(url, Role::Reader, config.connections)).await?;
                 Ok(Self { reader, writer })
             }
             DatabaseUrl::Postgres(url) => {
-                let pool = Database::connect(postgres(url, config.connections)).await?;
+                let pool = connect(postgres(url, config.connections)).await?;
                 Ok(Self { reader: pool.clone(), writer: pool })
             }
         }
@@ -130,11 +135,19 @@ enum Role {
     Writer,
 }
 
+/// A pool whose connections are open already: each of these statements needs one of its own.
+async fn connect(options: ConnectOptions) -> Result<DatabaseConnection, Error> {
+    let open_at_once = options.get_min_connections().unwrap_or(1);
+    let pool = Database::connect(options).await?;
+    try_join_all((0..open_at_once).map(|_| pool.execute_unprepared("SELECT 1"))).await?;
+    Ok(pool)
+}
+
 fn sqlite(url: &str, role: Role, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
-        .min_connections(1)
+        .min_connections(connections.min(KEPT_OPEN))
         .acquire_timeout(WAIT)
         .idle_timeout(None)
         .max_lifetime(None)
@@ -159,7 +172,7 @@ fn postgres(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
-        .min_connections(1)
+        .min_connections(connections.min(KEPT_OPEN))
         .acquire_timeout(WAIT)
         .test_before_acquire_if_idle_for(PING_AFTER_IDLE)
         .set_application_name("sluice")

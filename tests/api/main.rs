@@ -1,0 +1,5 @@
+//! The API as its users see it, over HTTP, on both databases. A file a feature.
+
+mod support;
+
+mod one_round;

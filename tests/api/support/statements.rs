@@ -1,0 +1,19 @@
+//! The SQL statements that a server sends.
+
+use std::sync::{Arc, Mutex};
+
+use sea_orm::metric::Info;
+
+#[derive(Clone, Default)]
+pub struct Statements(Arc<Mutex<Vec<String>>>);
+
+impl Statements {
+    pub fn record(&self, info: &Info<'_>) {
+        self.0.lock().unwrap().push(info.statement.sql.clone());
+    }
+
+    /// Forgets what was recorded, and gives it back.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
