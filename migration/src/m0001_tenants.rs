@@ -17,6 +17,7 @@ impl MigrationTrait for Migration {
         Some(true)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the Clock is in a crate that this one never imports")]
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let tenants = Table::create()
             .table("tenants")

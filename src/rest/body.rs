@@ -90,8 +90,7 @@ impl<'a> Fields<'a> {
     }
 
     fn required_text(&mut self, name: &'static str, items: &mut Vec<Item>) -> String {
-        let missing = !self.map.get(name).is_some_and(|value| !value.is_null());
-        if missing {
+        if self.map.get(name).is_none_or(Value::is_null) {
             items.push(item(&self.at.field(name), "MISSING", "this must be given: a string"));
         }
         self.text(name, items).unwrap_or_default()

@@ -15,10 +15,10 @@ pub struct Mutation(tenants::TenantMutation, connections::ConnectionMutation, ba
 /// A mutation's payload: the object that was made, and what was wrong.
 macro_rules! payload {
     ($payload:ident, $field:ident: $node:ty, $what:literal) => {
-        #[doc = concat!("What became of it: ", $what, ", or everything that was wrong.")]
+        #[doc = concat!($what, ", or everything that was wrong.")]
         #[derive(async_graphql::SimpleObject)]
         pub struct $payload {
-            #[doc = concat!("", $what, "; null when it was refused, and nothing was changed.")]
+            #[doc = concat!($what, "; null when it was refused, and nothing was changed.")]
             $field: Option<$node>,
             /// Everything that was wrong; empty when it was done.
             user_errors: Vec<crate::graphql::error::UserError>,
