@@ -6,8 +6,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web::http::{Method, StatusCode, header::HeaderMap};
-use awc::Client;
+use reqwest::{Client, Method, StatusCode, header::HeaderMap, redirect::Policy};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use serde_json::{Value, json};
 use sluice::{
@@ -85,7 +84,8 @@ impl TestApp {
         let address = application.address();
         let running = actix_web::rt::spawn(application.run_until_stopped());
 
-        let client = Client::builder().timeout(Duration::from_secs(60)).finish();
+        let client =
+            Client::builder().timeout(Duration::from_secs(60)).redirect(Policy::none()).build().unwrap();
         let app = Self { engine, statements, address, client, clock, database };
         test(&app).await;
 
@@ -103,13 +103,13 @@ impl TestApp {
 
     /// Sends a request as it is.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
-        let mut request = self.client.request(method, format!("http://{}{path}", self.address));
-        for header in headers {
-            request = request.insert_header(*header);
+        let mut request = self.client.request(method, format!("http://{}{path}", self.address)).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
-        let mut response = request.send_body(body).await.unwrap();
-        let body = response.body().limit(64 * 1024 * 1024).await.unwrap().to_vec();
-        Answer { status: response.status(), headers: response.headers().clone(), body }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
     }
 
     /// Sends JSON.

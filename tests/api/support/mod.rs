@@ -5,6 +5,7 @@ mod database;
 mod statements;
 
 pub use app::{Answer, TestApp};
+pub use reqwest::{Method, StatusCode};
 pub use database::Engine;
 
 /// Runs a test on both databases, each time on a server and a database of its own:
