@@ -75,7 +75,7 @@ impl Schema {
         let Operation { query, operation_name, variables } = operation;
         let document = match parse_query(&query) {
             Ok(document) => document,
-            Err(error) => return refused(vec![error.into()], "GRAPHQL_PARSE_FAILED"),
+            Err(error) => return refused(vec![shortened(error.into())], "GRAPHQL_PARSE_FAILED"),
         };
         if allowed == Allowed::Queries && !is_query(&document, operation_name.as_deref()) {
             let message = "only queries can be sent with GET; send mutations with POST";
@@ -105,6 +105,17 @@ fn is_query(document: &ExecutableDocument, name: Option<&str>) -> bool {
         (DocumentOperations::Multiple(_), None) => None,
     };
     operation.is_none_or(|operation| operation.node.ty == OperationType::Query)
+}
+
+/// A syntax error quotes the line it is in. Where that is a long one, only what was expected is said;
+/// the place stands in `locations`.
+fn shortened(mut error: ServerError) -> ServerError {
+    const LONGEST_LINE: usize = 200;
+    if error.message.lines().any(|line| line.len() > LONGEST_LINE) {
+        let expected = error.message.lines().last().unwrap_or_default().trim_start_matches([' ', '=']);
+        error.message = expected.chars().take(LONGEST_LINE).collect();
+    }
+    error
 }
 
 fn refused(mut errors: Vec<ServerError>, code: &str) -> Executed {
