@@ -4,7 +4,7 @@ mod app;
 mod database;
 mod statements;
 
-pub use app::{Answer, TestApp};
+pub use app::{Answer, TestApp, problems, text, without_ids};
 pub use database::Engine;
 
 /// Runs a test on both databases, each time on a server and a database of its own:
