@@ -5,10 +5,11 @@ use chrono::{SecondsFormat, Utc};
 
 use crate::domain;
 
-/// A point in time in RFC 3339, always UTC: `2026-11-23T20:15:00.123456Z`.
+/// A point in time, as the API answers it.
 #[derive(Clone, Copy)]
 pub struct DateTime(pub chrono::DateTime<Utc>);
 
+/// A point in time in RFC 3339, always UTC: `2026-11-23T20:15:00.123456Z`.
 #[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -23,9 +24,7 @@ impl ScalarType for DateTime {
     }
 }
 
-/// A point in time. You may write Unix seconds (`1262304000` or `"1262304000"`), an ISO 8601 date
-/// (`"2010-01-01"`, midnight UTC) or RFC 3339 (`"2010-01-01T00:00:00Z"`), between the years 1 and
-/// 9999. It is always answered in RFC 3339, UTC.
+/// A point in time, as clients may write it.
 #[derive(Clone)]
 pub enum Since {
     /// As a client wrote it; the domain says whether it is a point in time, so that the answer is a
@@ -35,6 +34,9 @@ pub enum Since {
     Point(domain::since::Since),
 }
 
+/// A point in time. You may write Unix seconds (`1262304000` or `"1262304000"`), an ISO 8601 date
+/// (`"2010-01-01"`, midnight UTC) or RFC 3339 (`"2010-01-01T00:00:00Z"`), between the years 1 and
+/// 9999. It is always answered in RFC 3339, UTC.
 #[Scalar(name = "Since")]
 impl ScalarType for Since {
     fn parse(value: Value) -> InputValueResult<Self> {
