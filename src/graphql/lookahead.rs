@@ -34,8 +34,9 @@ pub fn parts_of_page(page: &Lookahead<'_>) -> Parts {
     parts_of_batch(&page.field("nodes")).and(parts_of_batch(&page.field("edges").field("node")))
 }
 
-/// Whether a selection of jobs needs their whole batches, and which parts of them.
+/// Whether a selection of jobs needs their batches, and which parts of them.
 pub fn parts_of_jobs_batch(job: &Lookahead<'_>) -> Option<Parts> {
+    let wanted = ["batch", "effectiveSince", "effectiveUpdatedSince"];
     let parts = parts_of_batch(&job.field("batch"));
-    (parts.jobs || parts.edges).then_some(parts)
+    wanted.iter().any(|field| job.field(field).exists()).then_some(parts)
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    EmptySubscription, Pos, Request, Response, SDLExportOptions, SchemaBuilder, ServerError, Value,
-    Variables,
+    EmptySubscription, Pos, Positioned, Request, Response, SDLExportOptions, SchemaBuilder, ServerError,
+    Value, Variables,
     parser::{
         parse_query,
-        types::{DocumentOperations, ExecutableDocument, OperationType},
+        types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
     },
 };
 use serde::{Serialize, ser::SerializeMap};
@@ -96,15 +96,16 @@ impl Schema {
     }
 }
 
-/// Whether the operation that would run is a query. What names no operation is left to the executor
-/// to complain about.
+/// Whether the operation that would run is a query. A name that names none is left to the executor to
+/// complain about.
 fn is_query(document: &ExecutableDocument, name: Option<&str>) -> bool {
-    let operation = match (&document.operations, name) {
-        (DocumentOperations::Single(operation), _) => Some(operation),
-        (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name),
-        (DocumentOperations::Multiple(_), None) => None,
-    };
-    operation.is_none_or(|operation| operation.node.ty == OperationType::Query)
+    let is_query = |operation: &Positioned<OperationDefinition>| operation.node.ty == OperationType::Query;
+    match (&document.operations, name) {
+        (DocumentOperations::Single(operation), _) => is_query(operation),
+        (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name).is_none_or(is_query),
+        // One that has a name stands here even if it is the only one, and runs without being named.
+        (DocumentOperations::Multiple(operations), None) => operations.values().all(is_query),
+    }
 }
 
 /// A syntax error quotes the line it is in. Where that is a long one, only what was expected is said;

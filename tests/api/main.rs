@@ -2,4 +2,10 @@
 
 mod support;
 
+mod bad_input;
+mod batches;
+mod connections;
+mod consistency;
 mod one_round;
+mod pages;
+mod tenants;

@@ -76,11 +76,16 @@ impl JobQuery {
     }
 }
 
-/// The jobs, with their batches where the selection wants parts of those.
+/// The jobs, with their batches where the selection wants something of those. One whose batch was
+/// replaced or deleted meanwhile is gone itself: it leaves a gap, and nothing else.
 async fn nodes(ctx: &Context<'_>, jobs: Vec<Arc<Job>>, parts: Option<Parts>) -> Result<Vec<JobNode>> {
     let Some(parts) = parts else { return Ok(jobs.into_iter().map(JobNode::alone).collect()) };
     let batches: HashSet<BatchId> = jobs.iter().map(|job| job.batch_id).collect();
     let batches: Vec<BatchId> = batches.into_iter().collect();
     let graphs = ctx.services().batches_by_id(&batches, parts).await.map_err(query_error)?;
-    Ok(jobs.into_iter().map(|job| JobNode { graph: graphs.get(&job.batch_id).cloned(), job }).collect())
+    let member = |job: Arc<Job>| {
+        let graph = graphs.get(&job.batch_id).filter(|graph| graph.batch.revision == job.revision)?;
+        Some(JobNode::member(&job, graph))
+    };
+    Ok(jobs.into_iter().filter_map(member).collect())
 }

@@ -12,9 +12,9 @@ use crate::{
         context::ContextExt,
         error::{bad_argument, loader_error},
         loaders::GraphKey,
+        lookahead,
         types::{batch::BatchNode, connection::ConnectionNode, job::JobNode, node::Node, tenant::TenantNode},
     },
-    services::Parts,
 };
 
 /// The queries for any kind of object.
@@ -60,7 +60,7 @@ async fn find(ctx: &Context<'_>, id: &ID, at: &At<'_>) -> Result<Option<Node>> {
             loaders.load_one(id).await.map(|found| found.map(|found| ConnectionNode(found).into()))
         }
         AnyId::Batch(id) => {
-            let key = GraphKey(id, Parts::default());
+            let key = GraphKey(id, lookahead::parts_of_batch(&ctx.look_ahead()));
             loaders.load_one(key).await.map(|found| found.map(|found| BatchNode(found).into()))
         }
         AnyId::Job(id) => {

@@ -118,7 +118,11 @@ impl BatchNode {
             return Ok(graph.clone());
         }
         let loaded = ctx.loaders().load_one(GraphKey(graph.batch.id, parts)).await.map_err(loader_error)?;
-        loaded.ok_or_else(|| "the batch was deleted just now".into())
+        let loaded = loaded.ok_or("the batch was deleted just now")?;
+        if loaded.batch.revision != graph.batch.revision {
+            return Err("the batch was replaced just now; ask again".into());
+        }
+        Ok(loaded)
     }
 
     async fn connection(&self, ctx: &Context<'_>, id: ConnectionId) -> Result<ConnectionNode> {

@@ -27,7 +27,6 @@ const START: i64 = 1_795_435_200_000_000;
 
 /// A server on a database of its own.
 pub struct TestApp {
-    pub engine: Engine,
     pub statements: Statements,
     address: SocketAddr,
     client: Client,
@@ -86,7 +85,7 @@ impl TestApp {
 
         let client =
             Client::builder().timeout(Duration::from_secs(60)).redirect(Policy::none()).build().unwrap();
-        let app = Self { engine, statements, address, client, clock, database };
+        let app = Self { statements, address, client, clock, database };
         test(&app).await;
 
         let Self { database, client, .. } = app;
@@ -142,6 +141,44 @@ impl TestApp {
         response["data"].take()
     }
 
+    /// Runs the mutation `name` with this input and gives its payload: the `selection`, and `userErrors`.
+    pub async fn mutate(&self, name: &str, selection: &str, input: Value) -> Value {
+        let (first, rest) = name.split_at(1);
+        let input_type = format!("{}{rest}Input", first.to_uppercase());
+        let document = format!(
+            "mutation ($input: {input_type}!) {{ {name}(input: $input) {{
+                {selection} userErrors {{ code message field }} }} }}"
+        );
+        self.data(&document, json!({ "input": input })).await[name].take()
+    }
+
+    /// Runs a mutation that must succeed and gives its payload.
+    pub async fn done(&self, name: &str, selection: &str, input: Value) -> Value {
+        let payload = self.mutate(name, selection, input).await;
+        assert_eq!(payload["userErrors"], json!([]), "{name}");
+        payload
+    }
+
+    /// Runs a mutation that must be refused and gives what was wrong, each as `CODE path.of.it`.
+    pub async fn refused(&self, name: &str, input: Value) -> Vec<String> {
+        let payload = self.mutate(name, "", input).await;
+        let problems = problems(&payload["userErrors"]);
+        assert_ne!(problems, [""; 0], "{name} was not refused");
+        problems
+    }
+
+    /// Makes a tenant and gives its id.
+    pub async fn create_tenant(&self, name: &str) -> String {
+        let payload = self.done("createTenant", "tenant { id }", json!({ "name": name })).await;
+        text(&payload["tenant"]["id"])
+    }
+
+    /// Makes a connection in a tenant and gives its id.
+    pub async fn create_connection_of(&self, tenant: &str, name: &str) -> String {
+        let input = json!({ "tenantId": tenant, "name": name, "provider": "csv" });
+        text(&self.done("createConnection", "connection { id }", input).await["connection"]["id"])
+    }
+
     /// Makes a connection in the default tenant and gives its id.
     pub async fn create_connection(&self, name: &str) -> String {
         let mutation =
@@ -176,4 +213,42 @@ impl TestApp {
         connection.execute_unprepared(sql).await.unwrap();
         connection.close().await.unwrap();
     }
+}
+
+/// Problems, each as `CODE path.of.it`.
+pub fn problems(user_errors: &Value) -> Vec<String> {
+    let problem = |problem: &Value| {
+        let path: Vec<String> = problem["field"].as_array().unwrap().iter().map(text).collect();
+        format!("{} {}", text(&problem["code"]), path.join(".")).trim_end().to_owned()
+    };
+    user_errors.as_array().unwrap().iter().map(problem).collect()
+}
+
+/// The text that a JSON value must be.
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("not a text: {value}")).to_owned()
+}
+
+/// The same without the part of every id that differs from run to run.
+pub fn without_ids(value: &Value) -> Value {
+    match value {
+        Value::String(text) => ["tenant_", "connection_", "batch_", "job_"]
+            .iter()
+            .fold(text.clone(), |text, prefix| without_ids_of(prefix, &text))
+            .into(),
+        Value::Array(items) => items.iter().map(without_ids).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), without_ids(value))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+fn without_ids_of(prefix: &str, text: &str) -> String {
+    let mut parts = text.split(prefix);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let length = part.bytes().take(26).take_while(u8::is_ascii_alphanumeric).count();
+        let rest = if length == 26 { &part[26..] } else { part };
+        shown += &format!("{prefix}…{rest}");
+    }
+    shown
 }
