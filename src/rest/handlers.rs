@@ -120,8 +120,13 @@ async fn create(
             At::Root.field("id").problem(ProblemCode::ReadOnly, "the system gives the id; leave it out");
         return refused(problem.into());
     }
-    let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok());
-    draft.idempotency_key = key.map(ToOwned::to_owned);
+    match request.headers().get("idempotency-key").map(|key| str::from_utf8(key.as_bytes())).transpose() {
+        Ok(key) => draft.idempotency_key = key.map(ToOwned::to_owned),
+        Err(_) => {
+            let at = At::Root.field("idempotency_key");
+            return refused(at.problem(ProblemCode::InvalidCharacter, "this is not UTF-8").into());
+        }
+    }
     answer(services.create_batch(draft).await.map(|graph| {
         let mut response = shown(StatusCode::CREATED, &graph);
         if let Ok(location) = header::HeaderValue::from_str(&format!("/batch/{}", graph.batch.id)) {
