@@ -3,3 +3,4 @@
 mod support;
 
 mod one_round;
+mod rest;
