@@ -1,11 +1,15 @@
 //! Bringing a database up to the schema that this program knows.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, str::FromStr, sync::Arc};
 
 use migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend};
+use sea_orm::{
+    ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
+    sqlx::{self, ConnectOptions, postgres::PgConnectOptions},
+};
+use tokio::time::timeout;
 
-use super::{Error, Role, postgres, sqlite};
+use super::{Error, Role, WAIT, postgres, sqlite};
 use crate::config::DatabaseUrl;
 
 /// The changes of the schema, by name, oldest first.
@@ -38,9 +42,26 @@ pub async fn migration_status(url: &DatabaseUrl) -> Result<MigrationStatus, Erro
 async fn connect(url: &DatabaseUrl) -> Result<DatabaseConnection, Error> {
     let options = match url {
         DatabaseUrl::Sqlite(url) => sqlite(url, Role::Writer, 1),
-        DatabaseUrl::Postgres(url) => postgres(url, 1),
+        DatabaseUrl::Postgres(url) => {
+            reach(url).await?;
+            postgres(url, 1)
+        }
     };
     Ok(Database::connect(options).await?)
+}
+
+/// Connects to PostgreSQL once, to learn why that can't be done: a pool tries again until its time is
+/// up, and then says only that it is.
+async fn reach(url: &str) -> Result<(), Error> {
+    let failed = |cause| Error::Database(DbErr::Conn(cause));
+    let because = |error: sqlx::Error| failed(RuntimeErr::SqlxError(Arc::new(error)));
+    let options = PgConnectOptions::from_str(url).map_err(because)?;
+    let silent = |_| {
+        let message = format!("it does not answer within {} seconds", WAIT.as_secs());
+        failed(RuntimeErr::Internal(message))
+    };
+    let connection = timeout(WAIT, options.connect()).await.map_err(silent)?.map_err(because)?;
+    sqlx::Connection::close(connection).await.map_err(because)
 }
 
 async fn locked_migrate(connection: &DatabaseConnection) -> Result<Vec<String>, Error> {
