@@ -6,7 +6,7 @@ use migration::{Migrator, MigratorTrait, SchemaManager};
 use sea_orm::{
     ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, IntoDatabaseExecutor, RuntimeErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
-    sqlx::{self, ConnectOptions, postgres::PgConnectOptions},
+    sqlx::{self, ConnectOptions, postgres::PgConnectOptions, sqlite::SqliteConnectOptions},
 };
 use tokio::time::timeout;
 
@@ -33,6 +33,11 @@ pub async fn migrate(url: &DatabaseUrl) -> Result<Vec<String>, Error> {
 
 /// Which changes the database has and lacks. Changes nothing.
 pub async fn migration_status(url: &DatabaseUrl) -> Result<MigrationStatus, Error> {
+    if let DatabaseUrl::Sqlite(url) = url
+        && !SqliteConnectOptions::from_str(url).map_err(because)?.get_filename().exists()
+    {
+        return split(HashSet::new());
+    }
     let connection = connect(url).await?;
     let result = status(&connection).await;
     connection.close().await?;
@@ -54,15 +59,18 @@ async fn connect(url: &DatabaseUrl) -> Result<DatabaseConnection, Error> {
 /// Connects to PostgreSQL once, to learn why that can't be done: a pool tries again until its time is
 /// up, and then says only that it is.
 async fn reach(url: &str) -> Result<(), Error> {
-    let failed = |cause| Error::Database(DbErr::Conn(cause));
-    let because = |error: sqlx::Error| failed(RuntimeErr::SqlxError(Arc::new(error)));
     let options = PgConnectOptions::from_str(url).map_err(because)?;
     let silent = |_| {
         let message = format!("it does not answer within {} seconds", WAIT.as_secs());
-        failed(RuntimeErr::Internal(message))
+        Error::Database(DbErr::Conn(RuntimeErr::Internal(message)))
     };
     let connection = timeout(WAIT, options.connect()).await.map_err(silent)?.map_err(because)?;
     sqlx::Connection::close(connection).await.map_err(because)
+}
+
+/// Why there is no connection.
+fn because(error: sqlx::Error) -> Error {
+    Error::Database(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))
 }
 
 /// Holds a lock that ends with the session (PostgreSQL: one for each schema of a database) or with a
