@@ -6,8 +6,8 @@ mod rest;
 mod statements;
 
 pub use app::{Answer, TestApp};
-pub use reqwest::{Method, StatusCode};
 pub use database::Engine;
+pub use reqwest::{Method, StatusCode};
 
 /// Runs a test on both databases, each time on a server and a database of its own:
 /// `on_both! { async fn it_does_something(app: TestApp) { … } }`
