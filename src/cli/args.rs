@@ -1,8 +1,8 @@
 //! Flags and environment.
 
-use std::net::SocketAddr;
+use std::{ffi::OsStr, net::SocketAddr};
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Arg, Args as ClapArgs, Error, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
 
 use crate::{
     config::{Config, DatabaseConfig, DatabaseUrl, Limits},
@@ -33,8 +33,23 @@ pub enum Command {
 #[derive(Debug, ClapArgs)]
 pub struct DatabaseArgs {
     /// Where the data is kept: sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE
-    #[arg(long, env = "SLUICE_DATABASE_URL", default_value = "sqlite:sluice.db", hide_env_values = true)]
+    #[arg(long, env = "SLUICE_DATABASE_URL", default_value = "sqlite:sluice.db", hide_env_values = true, global = true, value_parser = DatabaseUrlParser)]
     pub database_url: DatabaseUrl,
+}
+
+/// Reads a database URL. clap's own parsers repeat what they refuse, and there may be a password in it.
+#[derive(Clone)]
+struct DatabaseUrlParser;
+
+impl TypedValueParser for DatabaseUrlParser {
+    type Value = DatabaseUrl;
+
+    fn parse_ref(&self, command: &clap::Command, _: Option<&Arg>, url: &OsStr) -> Result<DatabaseUrl, Error> {
+        let url = url.to_str().ok_or_else(|| "a database URL is UTF-8".to_owned());
+        url.and_then(str::parse).map_err(|message| {
+            Error::raw(ErrorKind::ValueValidation, format!("--database-url: {message}\n")).with_cmd(command)
+        })
+    }
 }
 
 /// What `serve` takes.

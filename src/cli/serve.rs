@@ -12,7 +12,8 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
     let config = args.into_config();
     let listener = app::listen(&config).map_err(|error| error.to_string())?;
     let store = app::open(&config).await.map_err(|error| error.to_string())?;
-    let application = Application::build(listener, store, Clock::System, &config, stop_signal())
+    let stop = stop_signal().map_err(|error| format!("cannot hear signals: {error}"))?;
+    let application = Application::build(listener, store, Clock::System, &config, stop)
         .map_err(|error| error.to_string())?;
     let address = application.address();
     println!("Sluice answers on http://{address}/graphql, with {}", config.database.url);
@@ -22,27 +23,25 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// SIGINT (Ctrl-C) or SIGTERM.
-async fn stop_signal() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                tokio::select! {
-                    _ = interrupt => {}
-                    _ = terminate.recv() => {}
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "SIGTERM can't be heard");
-                let _ = interrupt.await;
-            }
+/// SIGINT (Ctrl-C) or SIGTERM. They are heard from the moment this returns: whoever has read that the
+/// server answers may stop it at once.
+#[cfg(unix)]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = interrupt.await;
-    }
+    })
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }

@@ -90,10 +90,15 @@ impl<'a> Fields<'a> {
     }
 
     fn required_text(&mut self, name: &'static str, items: &mut Vec<Item>) -> String {
-        if self.map.get(name).is_none_or(Value::is_null) {
-            items.push(item(&self.at.field(name), "MISSING", "this must be given: a string"));
-        }
+        self.require(name, "a string", items);
         self.text(name, items).unwrap_or_default()
+    }
+
+    /// Says so where a field is not there.
+    fn require(&self, name: &'static str, expected: &str, items: &mut Vec<Item>) {
+        if self.map.get(name).is_none_or(Value::is_null) {
+            items.push(item(&self.at.field(name), "MISSING", &format!("this must be given: {expected}")));
+        }
     }
 
     /// A point in time, under the first of these names that is there.
@@ -188,9 +193,7 @@ impl<'a> Fields<'a> {
 /// `None` when it is no object, or has no type: then a problem says so.
 fn job(value: Value, at: At<'_>, items: &mut Vec<Item>) -> Option<JobDraft> {
     let mut fields = Fields::of(value, at, items)?;
-    if !fields.map.contains_key("type") {
-        items.push(item(&at.field("type"), "MISSING", "this must be given: extract or load"));
-    }
+    fields.require("type", "extract or load", items);
     let job_type = fields.named("type", JobType::named, "extract or load", items);
     let object = fields.required_text("object", items);
     let grain = fields.text("grain", items);

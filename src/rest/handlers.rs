@@ -22,7 +22,7 @@ use crate::{
         id::{BatchId, TenantId},
         list::{BatchFilter, Order},
         page::{self, Keyed, ListKind, MAX_PAGE, Page, PageArgs},
-        problem::{At, Problem, ProblemCode, Segment},
+        problem::{At, Problem, ProblemCode, Segment, keep},
     },
     services::{BatchGraph, Error, Parts, Replacement, Services},
 };
@@ -54,17 +54,17 @@ async fn list(request: HttpRequest, services: Data<Services>) -> HttpResponse {
 async fn list_page(parameters: ListParameters, services: &Services) -> Result<HttpResponse, Error> {
     let ListParameters { limit, cursor, tenant_id } = parameters;
     let at = At::Root;
-    let tenant = tenant_id.as_deref().map(|id| TenantId::parse(id, &at.field("tenant_id"))).transpose()?;
-    let limit = match limit {
-        None => MAX_PAGE as i32,
-        Some(limit) => limit.parse().map_err(|_| {
-            at.field("limit")
-                .problem(ProblemCode::OutOfRange, format!("this must be a number between 0 and {MAX_PAGE}"))
-        })?,
-    };
+    let mut problems = Vec::new();
+    let parse_tenant = |id: String| keep(TenantId::parse(&id, &at.field("tenant_id")), &mut problems);
+    let tenant = tenant_id.and_then(parse_tenant);
+    let limit = limit.map_or(MAX_PAGE as i32, |limit| limit.parse().unwrap_or(-1));
     let args = PageArgs { first: Some(limit), after: cursor, ..PageArgs::default() };
     let page = Page::parse(&args, ListKind::Batches, Order::NEWEST)
-        .map_err(|problems| problems.into_iter().map(renamed).collect::<Vec<_>>())?;
+        .map_err(|found| problems.extend(found.into_iter().map(renamed)));
+    let page = match page {
+        Ok(page) if problems.is_empty() => page,
+        _ => return Err(problems.into()),
+    };
     let filter = BatchFilter { tenant_id: tenant, ..BatchFilter::default() };
     let slice = services.batches(&filter, &page, Parts::DEFINITION).await?;
 
@@ -120,8 +120,13 @@ async fn create(
             At::Root.field("id").problem(ProblemCode::ReadOnly, "the system gives the id; leave it out");
         return refused(problem.into());
     }
-    let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok());
-    draft.idempotency_key = key.map(ToOwned::to_owned);
+    match request.headers().get("idempotency-key").map(|key| str::from_utf8(key.as_bytes())).transpose() {
+        Ok(key) => draft.idempotency_key = key.map(ToOwned::to_owned),
+        Err(_) => {
+            let at = At::Root.field("idempotency_key");
+            return refused(at.problem(ProblemCode::InvalidCharacter, "this is not UTF-8").into());
+        }
+    }
     answer(services.create_batch(draft).await.map(|graph| {
         let mut response = shown(StatusCode::CREATED, &graph);
         if let Ok(location) = header::HeaderValue::from_str(&format!("/batch/{}", graph.batch.id)) {

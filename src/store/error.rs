@@ -1,13 +1,13 @@
 //! What can go wrong between Sluice and its database.
 
-use sea_orm::{DbErr, SqlErr, sqlx};
+use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 use uuid::Uuid;
 
 /// The store could not do what it should: our fault or the database's, never a client's.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The database refused a statement or could not be reached.
-    #[error("database: {0}")]
+    #[error("{}", reason(.0))]
     Database(#[from] DbErr),
     /// A row holds something that the domain does not know.
     #[error("corrupt row: table {table}, column {column}, id {id}")]
@@ -24,14 +24,28 @@ pub enum Error {
     Newer(String),
 }
 
+/// What the database or the system said, without the names of the layers it came through.
+fn reason(error: &DbErr) -> String {
+    let (DbErr::Conn(cause) | DbErr::Exec(cause) | DbErr::Query(cause)) = error else {
+        return error.to_string();
+    };
+    match cause {
+        RuntimeErr::SqlxError(error) => match error.as_ref() {
+            sqlx::Error::Database(error) => error.message().to_owned(),
+            sqlx::Error::Io(error) => error.to_string(),
+            other => other.to_string(),
+        },
+        RuntimeErr::Internal(message) => message.clone(),
+    }
+}
+
 impl Error {
     /// Whether the database can't be reached at the moment, so that trying again may help.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Database(DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) => true,
             Self::Database(
-                DbErr::Exec(sea_orm::RuntimeErr::SqlxError(error))
-                | DbErr::Query(sea_orm::RuntimeErr::SqlxError(error)),
+                DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)),
             ) => {
                 match error.as_ref() {
                     sqlx::Error::Io(_)

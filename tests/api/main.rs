@@ -8,4 +8,5 @@ mod connections;
 mod consistency;
 mod one_round;
 mod pages;
+mod rest;
 mod tenants;

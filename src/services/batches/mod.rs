@@ -203,7 +203,7 @@ impl Services {
         known: Vec<Option<BatchId>>,
     ) -> Result<Vec<Arc<BatchGraph>>, Error> {
         let ids: Vec<BatchId> = known.iter().copied().flatten().collect();
-        let graphs = self.batches_by_id(&ids, Parts::default()).await?;
+        let graphs = self.batches_by_id(&ids, Parts::DEFINITION).await?;
         let made = prepared.into_iter().zip(known).map(|(new, known)| match known {
             None => Ok(new.graph),
             Some(id) => {

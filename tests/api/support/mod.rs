@@ -2,6 +2,7 @@
 
 mod app;
 mod database;
+mod rest;
 mod statements;
 
 pub use app::{Answer, TestApp, problems, text, without_ids};
@@ -18,14 +19,18 @@ macro_rules! on_both {
 
             async fn test($app: &$crate::support::TestApp) $body
 
-            #[actix_web::test]
-            async fn sqlite() {
-                $crate::support::TestApp::run($crate::support::Engine::Sqlite, async |app| test(app).await).await;
+            #[test]
+            fn sqlite() {
+                let run = $crate::support::TestApp::run($crate::support::Engine::Sqlite, async |app| test(app).await);
+                // One inline snapshot serves both.
+                insta::allow_duplicates! { actix_web::rt::System::new().block_on(run) }
             }
 
-            #[actix_web::test]
-            async fn postgres() {
-                $crate::support::TestApp::run($crate::support::Engine::Postgres, async |app| test(app).await).await;
+            #[test]
+            fn postgres() {
+                let run = $crate::support::TestApp::run($crate::support::Engine::Postgres, async |app| test(app).await);
+                // One inline snapshot serves both.
+                insta::allow_duplicates! { actix_web::rt::System::new().block_on(run) }
             }
         }
     )* };
