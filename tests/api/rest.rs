@@ -1,10 +1,9 @@
 //! The documented `/batch` interface.
 
-use actix_web::http::Method;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, TestApp, on_both};
+use crate::support::{Answer, Method, StatusCode, TestApp, on_both};
 
 /// The batch of the documentation.
 fn documented((source, destination): &(String, String)) -> Value {

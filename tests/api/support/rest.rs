@@ -1,9 +1,8 @@
 //! Verbs of the documented REST interface.
 
-use actix_web::http::Method;
 use serde_json::{Value, json};
 
-use super::{Answer, TestApp};
+use super::{Answer, Method, TestApp};
 
 impl TestApp {
     /// `POST /batch`
