@@ -1,6 +1,7 @@
 //! All SQL. Functions take any connection or transaction; rows become domain values on the way out.
 
 pub mod batches;
+mod columns;
 pub mod connections;
 pub mod dependencies;
 mod error;
