@@ -3,6 +3,7 @@
 
 mod context;
 mod error;
+mod inline;
 mod lists;
 mod loaders;
 mod lookahead;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, RelationDef,
+    ConnectionTrait, DbErr, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, QueryTrait, RelationDef,
     sea_query::{Alias, Expr},
 };
 use uuid::Uuid;
 
-use super::{Error, keys::is_any_of};
+use super::{Error, columns::Columns, keys::is_any_of};
 use crate::{
     domain::{
         graph::{Edge, Side},
@@ -39,12 +39,21 @@ pub struct StoredEdge {
 
 /// The edges of these batches, batch by batch.
 pub async fn of_batches(db: &impl ConnectionTrait, batches: &[BatchId]) -> Result<Vec<StoredEdge>, Error> {
-    let rows = Entity::find()
-        .filter(is_any_of(Column::BatchId, batches))
-        .order_by_asc(Column::BatchId)
-        .all(db)
-        .await?;
-    rows.into_iter().map(StoredEdge::try_from).collect()
+    let select =
+        Entity::find().filter(is_any_of(Column::BatchId, batches)).order_by_asc(Column::BatchId).into_query();
+    db.query_all(&select).await?.iter().map(|row| StoredEdge::try_from(model(row)?)).collect()
+}
+
+/// A whole row, in the order of its columns.
+fn model(row: &QueryResult) -> Result<Model, DbErr> {
+    let columns = &mut Columns::of(row);
+    Ok(Model {
+        batch_id: columns.next()?,
+        dependent: columns.next()?,
+        required: columns.next()?,
+        kind: columns.next()?,
+        revision: columns.next()?,
+    })
 }
 
 /// The jobs at the other ends of these jobs' edges: those that they require, or those that depend

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Select,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult,
+    PaginatorTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, Select,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     Error, Written,
     batches::window,
+    columns::Columns,
     keys::is_any_of,
     keyset::{self, SortColumns},
 };
@@ -38,13 +39,41 @@ pub async fn by_ids(db: &impl ConnectionTrait, ids: &[JobId]) -> Result<Vec<Job>
 
 /// The jobs of these batches, batch by batch, each in the order given.
 pub async fn of_batches(db: &impl ConnectionTrait, batches: &[BatchId]) -> Result<Vec<Job>, Error> {
-    let rows = Entity::find()
+    let select = Entity::find()
         .filter(is_any_of(Column::BatchId, batches))
         .order_by_asc(Column::BatchId)
         .order_by_asc(Column::Position)
-        .all(db)
-        .await?;
-    rows.into_iter().map(Job::try_from).collect()
+        .into_query();
+    db.query_all(&select).await?.iter().map(|row| Job::try_from(model(row)?)).collect()
+}
+
+/// A whole row, in the order of its columns.
+fn model(row: &QueryResult) -> Result<Model, DbErr> {
+    let columns = &mut Columns::of(row);
+    Ok(Model {
+        id: columns.next()?,
+        batch_id: columns.next()?,
+        tenant_id: columns.next()?,
+        position: columns.next()?,
+        revision: columns.next()?,
+        r#type: columns.next()?,
+        object: columns.next()?,
+        grain: columns.next()?,
+        connection_id: columns.next()?,
+        since: columns.next()?,
+        updated_since: columns.next()?,
+        allow_delete: columns.next()?,
+        required_objects: columns.next()?,
+        wave: columns.next()?,
+        unsatisfied: columns.next()?,
+        status: columns.next()?,
+        attempt: columns.next()?,
+        max_attempts: columns.next()?,
+        not_before: columns.next()?,
+        created_at: columns.next()?,
+        started_at: columns.next()?,
+        finished_at: columns.next()?,
+    })
 }
 
 /// The rows of a page, in the order in which it is walked.

@@ -1,6 +1,7 @@
 //! All SQL. Functions take any connection or transaction; rows become domain values on the way out.
 
 pub mod batches;
+mod columns;
 pub mod connections;
 pub mod dependencies;
 mod error;
@@ -27,6 +28,9 @@ use crate::config::{DatabaseConfig, DatabaseUrl};
 
 /// How long a request waits for a free connection, or for SQLite's write lock.
 const WAIT: Duration = Duration::from_secs(5);
+/// How many rows SQLite's thread may be ahead of the one that reads them. With few of them the two
+/// wake each other all the time.
+const ROWS_AHEAD: usize = 4096;
 /// A connection that was idle for this long is tried before it is used: the server may have gone.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(30);
 
@@ -159,7 +163,8 @@ fn sqlite(url: &str, role: Role, connections: u32) -> ConnectOptions {
                 .foreign_keys(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Normal)
-                .busy_timeout(WAIT);
+                .busy_timeout(WAIT)
+                .row_buffer_size(ROWS_AHEAD);
             match role {
                 Role::Reader => options.pragma("query_only", "ON"),
                 Role::Writer => options.optimize_on_close(true, None),

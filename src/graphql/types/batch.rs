@@ -20,6 +20,7 @@ use crate::{
     graphql::{
         context::ContextExt,
         error::loader_error,
+        inline::{Inline, InlineList},
         loaders::{CountsKey, GraphKey},
         scalar::{DateTime, Since},
     },
@@ -125,11 +126,11 @@ impl BatchNode {
         Ok(loaded)
     }
 
-    async fn connection(&self, ctx: &Context<'_>, id: ConnectionId) -> Result<ConnectionNode> {
-        match self.0.connections.get(&id) {
-            Some(connection) => Ok(ConnectionNode(connection.clone())),
-            None => load_connection(ctx, id).await,
-        }
+    async fn connection(&self, ctx: &Context<'_>, id: ConnectionId) -> Result<Inline<ConnectionNode>> {
+        Ok(Inline(match self.0.connections.get(&id) {
+            Some(connection) => ConnectionNode(connection.clone()),
+            None => load_connection(ctx, id).await?,
+        }))
     }
 }
 
@@ -144,17 +145,17 @@ impl BatchNode {
 
     /// The tenant it belongs to.
     async fn tenant(&self, ctx: &Context<'_>) -> Result<TenantNode> {
-        let tenant = ctx.loaders().load_one(self.0.batch.tenant_id).await.map_err(loader_error)?;
+        let tenant = Box::pin(ctx.loaders().load_one(self.0.batch.tenant_id)).await.map_err(loader_error)?;
         tenant.map(TenantNode).ok_or_else(|| "the tenant was deleted just now".into())
     }
 
     /// Where the data comes from: what its extracts use, unless they name their own.
-    async fn source_connection(&self, ctx: &Context<'_>) -> Result<ConnectionNode> {
+    async fn source_connection(&self, ctx: &Context<'_>) -> Result<Inline<ConnectionNode>> {
         self.connection(ctx, self.0.batch.source_connection_id).await
     }
 
     /// Where the data goes: what its loads use, unless they name their own.
-    async fn destination_connection(&self, ctx: &Context<'_>) -> Result<ConnectionNode> {
+    async fn destination_connection(&self, ctx: &Context<'_>) -> Result<Inline<ConnectionNode>> {
         self.connection(ctx, self.0.batch.destination_connection_id).await
     }
 
@@ -188,11 +189,11 @@ impl BatchNode {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which of them.")] filter: Option<BatchJobFilter>,
-    ) -> Result<Vec<JobNode>> {
+    ) -> Result<InlineList<JobNode>> {
         let graph = self.with(ctx, Parts { jobs: true, ..Parts::default() }).await?;
         let jobs = graph.jobs.iter().flatten();
         let wanted = jobs.filter(|job| filter.as_ref().is_none_or(|filter| filter.matches(job)));
-        Ok(wanted.map(|job| JobNode::member(job, &graph)).collect())
+        Ok(InlineList(wanted.map(|job| JobNode::member(job, &graph)).collect()))
     }
 
     /// How many of its jobs are in each state.
@@ -202,7 +203,8 @@ impl BatchNode {
             jobs.iter().for_each(|job| counts.add(job.state.status(), 1));
             return Ok(counts.into());
         }
-        let counts = ctx.loaders().load_one(CountsKey(self.0.batch.id)).await.map_err(loader_error)?;
+        let counts =
+            Box::pin(ctx.loaders().load_one(CountsKey(self.0.batch.id))).await.map_err(loader_error)?;
         Ok(counts.unwrap_or_default().into())
     }
 

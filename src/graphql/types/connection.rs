@@ -22,7 +22,7 @@ pub struct ConnectionNode(pub Arc<Connection>);
 
 /// A connection that was not fetched along with what uses it.
 pub async fn load_connection(ctx: &Context<'_>, id: ConnectionId) -> Result<ConnectionNode> {
-    let loaded = ctx.loaders().load_one(id).await.map_err(loader_error)?;
+    let loaded = Box::pin(ctx.loaders().load_one(id)).await.map_err(loader_error)?;
     loaded.map(ConnectionNode).ok_or_else(|| "the connection was deleted just now".into())
 }
 
@@ -36,7 +36,7 @@ impl ConnectionNode {
 
     /// The tenant it belongs to.
     async fn tenant(&self, ctx: &Context<'_>) -> Result<TenantNode> {
-        let tenant = ctx.loaders().load_one(self.0.tenant_id).await.map_err(loader_error)?;
+        let tenant = Box::pin(ctx.loaders().load_one(self.0.tenant_id)).await.map_err(loader_error)?;
         tenant.map(TenantNode).ok_or_else(|| "the tenant was deleted just now".into())
     }
 
@@ -91,13 +91,13 @@ impl ConnectionNode {
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<BatchConnection> {
-        batch_list(
+        Box::pin(batch_list(
             ctx,
             filter,
             Scope::Connection(self.0.id),
             order_by,
             PageArgs { first, after, last, before },
-        )
+        ))
         .await
     }
 }

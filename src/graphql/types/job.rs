@@ -17,6 +17,7 @@ use crate::{
     graphql::{
         context::ContextExt,
         error::loader_error,
+        inline::{Inline, InlineList},
         loaders::{GraphKey, LinksKey},
         scalar::{DateTime, Since},
     },
@@ -96,7 +97,7 @@ pub struct JobDependency {
     /// Whether it is there already.
     satisfied: bool,
     /// The job at the other end: the one that is required, or the one that depends.
-    job: JobNode,
+    job: Inline<JobNode>,
 }
 
 impl JobNode {
@@ -116,7 +117,7 @@ impl JobNode {
             return Ok(graph.clone());
         }
         let key = GraphKey(self.job.batch_id, Parts::default());
-        let loaded = ctx.loaders().load_one(key).await.map_err(loader_error)?;
+        let loaded = Box::pin(ctx.loaders().load_one(key)).await.map_err(loader_error)?;
         loaded.ok_or_else(|| "the batch was deleted just now".into())
     }
 
@@ -125,13 +126,14 @@ impl JobNode {
     }
 
     /// The jobs at the other ends of its edges.
-    async fn links(&self, ctx: &Context<'_>, other: Side) -> Result<Vec<JobDependency>> {
+    async fn links(&self, ctx: &Context<'_>, other: Side) -> Result<InlineList<JobDependency>> {
         if let Some(links) = self.fetched_links(other) {
-            return Ok(links);
+            return Ok(InlineList(links));
         }
-        let links = ctx.loaders().load_one(LinksKey(self.job.id, other)).await.map_err(loader_error)?;
+        let links =
+            Box::pin(ctx.loaders().load_one(LinksKey(self.job.id, other))).await.map_err(loader_error)?;
         let link = |link: &LinkedJob| self.dependency(other, link.kind, Self::alone(link.job.clone()));
-        Ok(links.iter().flat_map(|links| links.iter()).map(link).collect())
+        Ok(InlineList(links.iter().flat_map(|links| links.iter()).map(link).collect()))
     }
 
     /// The same, if the job came with its batch and that with its edges.
@@ -154,7 +156,7 @@ impl JobNode {
             Side::Required => &job.job,
             Side::Dependent => &self.job,
         };
-        JobDependency { kind: kind.into(), satisfied: kind.satisfied_by(&required.state), job }
+        JobDependency { kind: kind.into(), satisfied: kind.satisfied_by(&required.state), job: Inline(job) }
     }
 }
 
@@ -197,13 +199,13 @@ impl JobNode {
     }
 
     /// The connection it uses: its own, or the batch's source (extract) or destination (load).
-    async fn connection(&self, ctx: &Context<'_>) -> Result<ConnectionNode> {
+    async fn connection(&self, ctx: &Context<'_>) -> Result<Inline<ConnectionNode>> {
         let id = self.job.connection_id;
         let fetched = self.graph.as_ref().and_then(|graph| graph.connections.get(&id));
-        match fetched {
-            Some(connection) => Ok(ConnectionNode(connection.clone())),
-            None => load_connection(ctx, id).await,
-        }
+        Ok(Inline(match fetched {
+            Some(connection) => ConnectionNode(connection.clone()),
+            None => load_connection(ctx, id).await?,
+        }))
     }
 
     /// Its own earliest point in the data, as it was given; null: the batch's.
@@ -238,12 +240,12 @@ impl JobNode {
     }
 
     /// The jobs that it waits for.
-    async fn dependencies(&self, ctx: &Context<'_>) -> Result<Vec<JobDependency>> {
+    async fn dependencies(&self, ctx: &Context<'_>) -> Result<InlineList<JobDependency>> {
         self.links(ctx, Side::Required).await
     }
 
     /// The jobs that wait for it.
-    async fn dependents(&self, ctx: &Context<'_>) -> Result<Vec<JobDependency>> {
+    async fn dependents(&self, ctx: &Context<'_>) -> Result<InlineList<JobDependency>> {
         self.links(ctx, Side::Dependent).await
     }
 

@@ -79,7 +79,13 @@ impl TenantNode {
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<BatchConnection> {
-        batch_list(ctx, filter, Scope::Tenant(self.0.id), order_by, PageArgs { first, after, last, before })
-            .await
+        Box::pin(batch_list(
+            ctx,
+            filter,
+            Scope::Tenant(self.0.id),
+            order_by,
+            PageArgs { first, after, last, before },
+        ))
+        .await
     }
 }
