@@ -87,7 +87,7 @@ pub struct BatchFilter {
     pub source_connection_id: Option<ConnectionId>,
     /// Those that write into this connection.
     pub destination_connection_id: Option<ConnectionId>,
-    /// Those that read from or write into this connection, or have a job that does.
+    /// Those that read from or write into this connection.
     pub connection_id: Option<ConnectionId>,
 }
 

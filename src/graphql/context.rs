@@ -1,18 +1,29 @@
 //! What a resolver finds beside its own object.
 
-use std::sync::Arc;
+use std::{hash::Hash, pin::Pin, sync::Arc};
 
-use async_graphql::{Context, dataloader::DataLoader};
+use async_graphql::{
+    Context, Result,
+    dataloader::{DataLoader, Loader},
+};
 
-use super::loaders::Loaders;
-use crate::services::Services;
+use super::{error::loader_error, loaders::Loaders};
+use crate::services::{self, Services};
+
+/// A field that waits. In a box of its own, since the fields of an object share one type of future,
+/// which is as large as the largest of them: thousands of small ones would pay for it.
+pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Shortcuts to what [`super::schema`] put into the context.
 pub trait ContextExt {
     /// The use cases.
     fn services(&self) -> &Services;
-    /// The loaders of this request.
-    fn loaders(&self) -> &DataLoader<Loaders>;
+
+    /// What has this key, together with whatever else is asked for in the same moment.
+    fn load<K>(&self, key: K) -> Waiting<'_, Result<Option<<Loaders as Loader<K>>::Value>>>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        Loaders: Loader<K, Error = Arc<services::Error>>;
 }
 
 impl ContextExt for Context<'_> {
@@ -20,7 +31,12 @@ impl ContextExt for Context<'_> {
         self.data_unchecked::<Arc<Services>>()
     }
 
-    fn loaders(&self) -> &DataLoader<Loaders> {
-        self.data_unchecked::<DataLoader<Loaders>>()
+    fn load<K>(&self, key: K) -> Waiting<'_, Result<Option<<Loaders as Loader<K>>::Value>>>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        Loaders: Loader<K, Error = Arc<services::Error>>,
+    {
+        let loaders = self.data_unchecked::<DataLoader<Loaders>>();
+        Box::pin(async move { loaders.load_one(key).await.map_err(loader_error) })
     }
 }

@@ -129,6 +129,11 @@ pub fn bad_argument(problems: Vec<Problem>) -> Error {
     })
 }
 
+/// The error of a query whose id is none, or one of another kind.
+pub fn bad_id(problem: Problem) -> Error {
+    bad_argument(vec![problem])
+}
+
 fn problem_value(problem: &Problem) -> Value {
     let mut extensions = ErrorExtensionValues::default();
     extensions.set("code", problem.code.name());
@@ -149,7 +154,13 @@ fn failure(error: &services::Failure) -> Error {
     Error::new(message).extend_with(|_, extensions| extensions.set("code", code))
 }
 
-/// The same for a loader, whose one failure reaches many waiters.
+/// What was read a moment ago has been replaced or deleted since: to ask again gives the true answer.
+pub fn gone(what: &str) -> Error {
+    Error::new(format!("the {what} was changed or deleted just now; ask again"))
+        .extend_with(|_, extensions| extensions.set("code", ProblemCode::StaleVersion.name()))
+}
+
+/// The error of a loader, whose one failure reaches many waiters.
 pub fn loader_error(error: Arc<services::Error>) -> Error {
     match &*error {
         services::Error::Rejected(problems) => bad_argument(problems.clone()),

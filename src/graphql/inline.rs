@@ -26,6 +26,9 @@ pub struct Inline<T>(pub T);
 /// A list of objects.
 pub struct InlineList<T>(pub Vec<T>);
 
+/// The most fields of a selection that are compared with each other for keys that stand twice.
+const MOST_FIELDS: usize = 32;
+
 type Resolving<'a> = Pin<Box<dyn Future<Output = ServerResult<Value>> + Send + 'a>>;
 
 impl<T: ContainerType> OutputType for Inline<T> {
@@ -80,25 +83,30 @@ impl<T: ContainerType> OutputType for InlineList<T> {
 }
 
 async fn object<T: ContainerType>(ctx: &ContextSelectionSet<'_>, object: &T) -> ServerResult<Value> {
-    let selections = &ctx.item.node.items;
-    let mut fields = IndexMap::with_capacity(selections.len());
-    for selection in selections {
-        let Some(field) = plain_field(&selection.node) else { return resolve_container(ctx, object).await };
+    let Some(plain) = plain_fields(ctx) else { return resolve_container(ctx, object).await };
+    let mut fields = IndexMap::with_capacity(plain.len());
+    for field in plain {
         let value = object.resolve_field(&ctx.with_field(field)).await?.unwrap_or_default();
-        if fields.insert(field.node.response_key().node.clone(), value).is_some() {
-            return resolve_container(ctx, object).await;
-        }
+        fields.insert(field.node.response_key().node.clone(), value);
     }
     Ok(Value::Object(fields))
 }
 
-fn plain_field(selection: &Selection) -> Option<&Positioned<Field>> {
-    match selection {
-        Selection::Field(field)
-            if field.node.directives.is_empty() && field.node.name.node != "__typename" =>
-        {
-            Some(field)
-        }
-        Selection::Field(_) | Selection::FragmentSpread(_) | Selection::InlineFragment(_) => None,
+/// The fields of a selection; `None` when it is one for the ordinary way.
+fn plain_fields<'a>(ctx: &ContextSelectionSet<'a>) -> Option<Vec<&'a Positioned<Field>>> {
+    let selections = &ctx.item.node.items;
+    if selections.len() > MOST_FIELDS {
+        return None;
     }
+    let mut fields: Vec<&Positioned<Field>> = Vec::with_capacity(selections.len());
+    for selection in selections {
+        let Selection::Field(field) = &selection.node else { return None };
+        let key = &field.node.response_key().node;
+        let twice = fields.iter().any(|other| other.node.response_key().node == *key);
+        if twice || !field.node.directives.is_empty() || field.node.name.node == "__typename" {
+            return None;
+        }
+        fields.push(field);
+    }
+    Some(fields)
 }

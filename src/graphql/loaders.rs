@@ -16,7 +16,7 @@ use crate::{
         connection::Connection,
         graph::Side,
         id::{BatchId, ConnectionId, JobId, TenantId},
-        job::{Job, JobCounts, LinkedJob},
+        job::{Job, LinkedJob},
         tenant::Tenant,
     },
     services::{self, BatchGraph, Parts, Services},
@@ -40,10 +40,6 @@ pub struct GraphKey(pub BatchId, pub Parts);
 /// The jobs at the other ends of a job's edges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LinksKey(pub JobId, pub Side);
-
-/// The counts of a batch's jobs by state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct CountsKey(pub BatchId);
 
 type Loaded<K, V> = Result<HashMap<K, V>, Arc<services::Error>>;
 
@@ -105,16 +101,5 @@ impl Loader<LinksKey> for Loaders {
             loaded.extend(links.into_iter().map(|(id, links)| (LinksKey(id, side), Arc::new(links))));
         }
         Ok(loaded)
-    }
-}
-
-impl Loader<CountsKey> for Loaders {
-    type Value = JobCounts;
-    type Error = Arc<services::Error>;
-
-    async fn load(&self, keys: &[CountsKey]) -> Loaded<CountsKey, JobCounts> {
-        let ids: Vec<BatchId> = keys.iter().map(|CountsKey(id)| *id).collect();
-        let counts = self.0.job_counts(&ids).await?;
-        Ok(counts.into_iter().map(|(id, counts)| (CountsKey(id), counts)).collect())
     }
 }

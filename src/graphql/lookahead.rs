@@ -25,6 +25,7 @@ pub fn parts_of_batch(batch: &Lookahead<'_>) -> Parts {
     Parts {
         jobs: jobs.exists() || plan.exists(),
         edges: plan.exists() || ends.iter().any(Lookahead::exists),
+        counts: batch.field("jobCounts").exists(),
         connections,
     }
 }

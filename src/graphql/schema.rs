@@ -87,10 +87,17 @@ impl Schema {
             .data(Loaders::for_request(self.services.clone()));
         request.operation_name = operation_name;
         request.set_parsed_query(document);
-        let response = self.inner.execute(request).await;
+        let mut response = self.inner.execute(request).await;
         // Whatever fails once an operation runs has a path.
         if response.data == Value::Null && response.errors.iter().all(|error| error.path.is_empty()) {
             return refused(response.errors, "GRAPHQL_VALIDATION_FAILED");
+        }
+        for error in &mut response.errors {
+            // The executor's own complaints come without a code: they are about values that do not fit.
+            let extensions = error.extensions.get_or_insert_default();
+            if extensions.get("code").is_none() {
+                extensions.set("code", "BAD_USER_INPUT");
+            }
         }
         Executed { json: to_json(&response), outcome: Outcome::Ran }
     }

@@ -7,7 +7,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use futures_util::future::{OptionFuture, try_join, try_join3};
+use futures_util::future::{OptionFuture, try_join, try_join4};
 
 use super::{Error, Services};
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         connection::Connection,
         graph::{Edge, JobGraph},
         id::{BatchId, ConnectionId},
-        job::Job,
+        job::{Job, JobCounts},
         list::BatchFilter,
         page::{Page, Slice},
     },
@@ -24,7 +24,7 @@ use crate::{
         self, Db, batches,
         connections::{self, Users},
         dependencies::{self, StoredEdge},
-        jobs,
+        jobs::{self, CountedJobs},
     },
 };
 
@@ -38,6 +38,8 @@ pub struct Parts {
     pub jobs: bool,
     /// Which job waits for which; brings the jobs along.
     pub edges: bool,
+    /// How many of its jobs are in each state; needs no statement where its jobs are wanted.
+    pub counts: bool,
     /// The connections it uses.
     pub connections: WantedConnections,
 }
@@ -56,19 +58,25 @@ pub enum WantedConnections {
 
 impl Parts {
     /// The batch with its jobs and their dependencies: its whole definition.
-    pub const DEFINITION: Self = Self { jobs: true, edges: true, connections: WantedConnections::None };
+    pub const DEFINITION: Self =
+        Self { jobs: true, edges: true, counts: false, connections: WantedConnections::None };
 
     /// What either wants.
     pub fn and(self, other: Self) -> Self {
         Self {
             jobs: self.jobs || other.jobs,
             edges: self.edges || other.edges,
+            counts: self.counts || other.counts,
             connections: self.connections.max(other.connections),
         }
     }
 
     fn wants_jobs(self) -> bool {
         self.jobs || self.edges
+    }
+
+    fn wants_counts_alone(self) -> bool {
+        self.counts && !self.wants_jobs()
     }
 }
 
@@ -81,8 +89,29 @@ pub struct BatchGraph {
     pub jobs: Option<Vec<Arc<Job>>>,
     /// Which job waits for which.
     pub edges: Option<JobGraph>,
+    /// How many of its jobs are in each state, where they were counted and not fetched.
+    pub counted: Option<JobCounts>,
     /// Connections that were fetched along, this batch's and perhaps others'.
     pub connections: Arc<ConnectionMap>,
+}
+
+impl BatchGraph {
+    /// Whether these parts are there, apart from connections: those can be had one by one.
+    pub fn has(&self, parts: Parts) -> bool {
+        (self.jobs.is_some() || !parts.jobs)
+            && (self.edges.is_some() || !parts.edges)
+            && (self.counts().is_some() || !parts.counts)
+    }
+
+    /// How many of its jobs are in each state, if they were fetched or counted.
+    pub fn counts(&self) -> Option<JobCounts> {
+        let of_jobs = |jobs: &Vec<Arc<Job>>| {
+            let mut counts = JobCounts::default();
+            jobs.iter().for_each(|job| counts.add(job.state.status(), 1));
+            counts
+        };
+        self.counted.or_else(|| self.jobs.as_ref().map(of_jobs))
+    }
 }
 
 impl Services {
@@ -148,16 +177,18 @@ impl Services {
 }
 
 /// The parts of some batches, as one round of statements found them.
+#[derive(Default)]
 struct Fetched {
     jobs: HashMap<BatchId, Vec<Job>>,
     edges: HashMap<BatchId, Vec<StoredEdge>>,
+    counts: HashMap<BatchId, CountedJobs>,
     connections: Arc<ConnectionMap>,
 }
 
 impl Fetched {
     async fn fetch(db: &impl Db, ids: &[BatchId], parts: Parts) -> Result<Self, store::Error> {
         if ids.is_empty() {
-            return Ok(Self { jobs: HashMap::new(), edges: HashMap::new(), connections: Arc::default() });
+            return Ok(Self::default());
         }
         let users = match parts.connections {
             WantedConnections::None => None,
@@ -167,15 +198,19 @@ impl Fetched {
         let jobs: OptionFuture<_> = parts.wants_jobs().then(|| jobs::of_batches(db, ids)).into();
         let edges: OptionFuture<_> = parts.edges.then(|| dependencies::of_batches(db, ids)).into();
         let connections: OptionFuture<_> = users.map(|users| connections::of_batches(db, ids, users)).into();
-        let (jobs, edges, connections) =
-            try_join3(async { jobs.await.transpose() }, async { edges.await.transpose() }, async {
-                connections.await.transpose()
-            })
-            .await?;
+        let counts: OptionFuture<_> = parts.wants_counts_alone().then(|| jobs::counts(db, ids)).into();
+        let (jobs, edges, counts, connections) = try_join4(
+            async { jobs.await.transpose() },
+            async { edges.await.transpose() },
+            async { counts.await.transpose() },
+            async { connections.await.transpose() },
+        )
+        .await?;
         let connections = connections.unwrap_or_default().into_iter();
         Ok(Self {
             jobs: grouped(jobs.unwrap_or_default(), |job| job.batch_id),
             edges: grouped(edges.unwrap_or_default(), |edge| edge.batch_id),
+            counts: counts.unwrap_or_default(),
             connections: Arc::new(
                 connections.map(|connection| (connection.id, Arc::new(connection))).collect(),
             ),
@@ -204,8 +239,13 @@ impl Fetched {
 
     fn graph(&mut self, batch: Batch, parts: Parts) -> Option<BatchGraph> {
         let connections = self.connections.clone();
+        if parts.wants_counts_alone() {
+            let counted =
+                self.counts.remove(&batch.id).filter(|counted| counted.revision == batch.revision)?.counts;
+            return Some(BatchGraph { batch, jobs: None, edges: None, counted: Some(counted), connections });
+        }
         if !parts.wants_jobs() {
-            return Some(BatchGraph { batch, jobs: None, edges: None, connections });
+            return Some(BatchGraph { batch, jobs: None, edges: None, counted: None, connections });
         }
         // A batch has at least one job: without any it was deleted meanwhile.
         let jobs = self.jobs.remove(&batch.id)?;
@@ -225,7 +265,8 @@ impl Fetched {
         } else {
             None
         };
-        Some(BatchGraph { batch, jobs: Some(jobs.into_iter().map(Arc::new).collect()), edges, connections })
+        let jobs = Some(jobs.into_iter().map(Arc::new).collect());
+        Some(BatchGraph { batch, jobs, edges, counted: None, connections })
     }
 }
 

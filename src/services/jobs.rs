@@ -6,8 +6,8 @@ use super::{Error, Services, by_id, in_chunks};
 use crate::{
     domain::{
         graph::Side,
-        id::{BatchId, JobId},
-        job::{Job, JobCounts, LinkedJob},
+        id::JobId,
+        job::{Job, LinkedJob},
         list::JobFilter,
         page::{Page, Slice},
     },
@@ -30,13 +30,6 @@ impl Services {
     /// How many jobs the filter lets through.
     pub async fn job_count(&self, filter: &JobFilter) -> Result<u64, Error> {
         Ok(jobs::count(self.store.reader(), filter).await?)
-    }
-
-    /// How many jobs of each of these batches are in each state.
-    pub async fn job_counts(&self, batches: &[BatchId]) -> Result<HashMap<BatchId, JobCounts>, Error> {
-        let db = self.store.reader();
-        let counts = in_chunks(batches, async |ids| Ok(jobs::counts(db, &ids).await?.into_iter().collect()));
-        Ok(counts.await?.into_iter().collect())
     }
 
     /// For each of these jobs, those that it requires, or those that depend on it.

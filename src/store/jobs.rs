@@ -102,9 +102,19 @@ fn matching(filter: &JobFilter) -> Select<Entity> {
     Entity::find().filter(all)
 }
 
+/// How many jobs of a batch are in each state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CountedJobs {
+    /// The revision of the definition that they belong to.
+    pub revision: i32,
+    /// The counts.
+    pub counts: JobCounts,
+}
+
 #[derive(FromQueryResult)]
 struct StatusCount {
     batch_id: Uuid,
+    revision: i32,
     status: String,
     jobs: i64,
 }
@@ -113,28 +123,30 @@ struct StatusCount {
 pub async fn counts(
     db: &impl ConnectionTrait,
     batches: &[BatchId],
-) -> Result<HashMap<BatchId, JobCounts>, Error> {
+) -> Result<HashMap<BatchId, CountedJobs>, Error> {
     let rows = Entity::find()
         .select_only()
-        .columns([Column::BatchId, Column::Status])
+        .columns([Column::BatchId, Column::Revision, Column::Status])
         .column_as(Column::Id.count(), "jobs")
         .filter(is_any_of(Column::BatchId, batches))
         .group_by(Column::BatchId)
+        .group_by(Column::Revision)
         .group_by(Column::Status)
         .into_model::<StatusCount>()
         .all(db)
         .await?;
-    let mut counts: HashMap<BatchId, JobCounts> = HashMap::new();
-    for row in rows {
-        let status = JobStatus::named(&row.status).ok_or(Error::Corrupt {
+    let mut counted: HashMap<BatchId, CountedJobs> = HashMap::new();
+    for StatusCount { batch_id, revision, status, jobs } in rows {
+        let status = JobStatus::named(&status).ok_or(Error::Corrupt {
             table: "jobs",
             column: "status",
-            id: row.batch_id,
+            id: batch_id,
         })?;
-        let jobs = u32::try_from(row.jobs).unwrap_or(u32::MAX);
-        counts.entry(BatchId::from_uuid(row.batch_id)).or_default().add(status, jobs);
+        let none = CountedJobs { revision, counts: JobCounts::default() };
+        let of_batch = counted.entry(BatchId::from_uuid(batch_id)).or_insert(none);
+        of_batch.counts.add(status, u32::try_from(jobs).unwrap_or(u32::MAX));
     }
-    Ok(counts)
+    Ok(counted)
 }
 
 /// A job to be added, and how many of its requirements are not satisfied yet.

@@ -10,8 +10,8 @@ use crate::{
         problem::At,
     },
     graphql::{
-        context::ContextExt,
-        error::{bad_argument, loader_error, payload, query_error},
+        context::{ContextExt, Waiting},
+        error::{bad_argument, bad_id, payload, query_error},
         lists::{BatchConnection, Counted, List},
         loaders::GraphKey,
         lookahead,
@@ -35,10 +35,13 @@ impl BatchQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its id, batch_….")] id: ID,
-    ) -> Result<Option<BatchNode>> {
-        let id = BatchId::parse(&id, &At::Root.field("id")).map_err(|problem| bad_argument(vec![problem]))?;
-        let key = GraphKey(id, lookahead::parts_of_batch(&ctx.look_ahead()));
-        Ok(ctx.loaders().load_one(key).await.map_err(loader_error)?.map(BatchNode))
+    ) -> Option<Result<BatchNode>> {
+        let find = async || {
+            let id = BatchId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
+            let key = GraphKey(id, lookahead::parts_of_batch(&ctx.look_ahead()));
+            Ok(ctx.load(key).await?.map(BatchNode))
+        };
+        find().await.transpose()
     }
 
     /// Batches, newest first unless another order is asked for.
@@ -72,18 +75,20 @@ impl BatchQuery {
 }
 
 /// A list of batches, within a scope, with the parts that the selection wants.
-pub async fn batch_list(
-    ctx: &Context<'_>,
+pub fn batch_list<'a>(
+    ctx: &'a Context<'_>,
     filter: Option<BatchFilterInput>,
     scope: Scope,
     order: Option<BatchOrder>,
     args: PageArgs,
-) -> Result<BatchConnection> {
-    let order = order.map_or(Order::NEWEST, Order::from);
-    let page = Page::parse(&args, ListKind::Batches, order).map_err(bad_argument)?;
-    let filter = filter.unwrap_or_default().parse(scope).map_err(bad_argument)?;
-    let parts = lookahead::parts_of_page(&ctx.look_ahead());
-    let slice = ctx.services().batches(&filter, &page, parts).await.map_err(query_error)?;
-    let slice = slice.map(|rows| rows.into_iter().map(BatchNode).collect());
-    Ok(BatchConnection(List::new(slice, &page, Counted::Batches(filter))))
+) -> Waiting<'a, Result<BatchConnection>> {
+    Box::pin(async move {
+        let order = order.map_or(Order::NEWEST, Order::from);
+        let page = Page::parse(&args, ListKind::Batches, order).map_err(bad_argument)?;
+        let filter = filter.unwrap_or_default().parse(scope).map_err(bad_argument)?;
+        let parts = lookahead::parts_of_page(&ctx.look_ahead());
+        let slice = ctx.services().batches(&filter, &page, parts).await.map_err(query_error)?;
+        let slice = slice.map(|rows| rows.into_iter().map(BatchNode).collect());
+        Ok(BatchConnection(List::new(slice, &page, Counted::Batches(filter))))
+    })
 }

@@ -13,7 +13,7 @@ use crate::{
     },
     graphql::{
         context::ContextExt,
-        error::{bad_argument, loader_error, query_error},
+        error::{bad_argument, bad_id, query_error},
         lists::{ConnectionConnection, Counted, List},
         types::{
             connection::ConnectionNode,
@@ -33,10 +33,12 @@ impl ConnectionQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its id, connection_….")] id: ID,
-    ) -> Result<Option<ConnectionNode>> {
-        let id =
-            ConnectionId::parse(&id, &At::Root.field("id")).map_err(|problem| bad_argument(vec![problem]))?;
-        Ok(ctx.loaders().load_one(id).await.map_err(loader_error)?.map(ConnectionNode))
+    ) -> Option<Result<ConnectionNode>> {
+        let find = async || {
+            let id = ConnectionId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
+            Ok(ctx.load(id).await?.map(ConnectionNode))
+        };
+        find().await.transpose()
     }
 
     /// Connections, oldest first.

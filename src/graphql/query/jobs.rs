@@ -14,7 +14,7 @@ use crate::{
     },
     graphql::{
         context::ContextExt,
-        error::{bad_argument, loader_error, query_error},
+        error::{bad_argument, bad_id, query_error},
         lists::{Counted, JobConnection, List},
         lookahead,
         types::{
@@ -36,12 +36,14 @@ impl JobQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its id, job_….")] id: ID,
-    ) -> Result<Option<JobNode>> {
-        let id = JobId::parse(&id, &At::Root.field("id")).map_err(|problem| bad_argument(vec![problem]))?;
-        let parts = lookahead::parts_of_jobs_batch(&ctx.look_ahead());
-        let Some(job) = ctx.loaders().load_one(id).await.map_err(loader_error)? else { return Ok(None) };
-        let mut nodes = nodes(ctx, vec![job], parts).await?;
-        Ok(nodes.pop())
+    ) -> Option<Result<JobNode>> {
+        let find = async || {
+            let id = JobId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
+            let Some(job) = ctx.load(id).await? else { return Ok(None) };
+            let parts = lookahead::parts_of_jobs_batch(&ctx.look_ahead());
+            Ok(nodes(ctx, vec![job], parts).await?.pop())
+        };
+        find().await.transpose()
     }
 
     /// Jobs of all batches, newest first unless another order is asked for.

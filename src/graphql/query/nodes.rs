@@ -10,7 +10,7 @@ use crate::{
     },
     graphql::{
         context::ContextExt,
-        error::{bad_argument, loader_error},
+        error::{bad_argument, bad_id},
         loaders::GraphKey,
         lookahead,
         types::{batch::BatchNode, connection::ConnectionNode, job::JobNode, node::Node, tenant::TenantNode},
@@ -28,8 +28,8 @@ impl NodeQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "An id of any kind.")] id: ID,
-    ) -> Result<Option<Node>> {
-        find(ctx, &id, &At::Root.field("id")).await
+    ) -> Option<Result<Node>> {
+        find(ctx, &id, &At::Root.field("id")).await.transpose()
     }
 
     /// Whatever has these ids, in their order; null in the place of one that nothing has.
@@ -50,22 +50,13 @@ impl NodeQuery {
 }
 
 async fn find(ctx: &Context<'_>, id: &ID, at: &At<'_>) -> Result<Option<Node>> {
-    let loaders = ctx.loaders();
-    let id = AnyId::parse(id, at).map_err(|problem| bad_argument(vec![problem]))?;
-    let found = match id {
-        AnyId::Tenant(id) => {
-            loaders.load_one(id).await.map(|found| found.map(|found| Node::from(TenantNode(found))))
-        }
-        AnyId::Connection(id) => {
-            loaders.load_one(id).await.map(|found| found.map(|found| ConnectionNode(found).into()))
-        }
+    Ok(match AnyId::parse(id, at).map_err(bad_id)? {
+        AnyId::Tenant(id) => ctx.load(id).await?.map(|found| TenantNode(found).into()),
+        AnyId::Connection(id) => ctx.load(id).await?.map(|found| ConnectionNode(found).into()),
         AnyId::Batch(id) => {
             let key = GraphKey(id, lookahead::parts_of_batch(&ctx.look_ahead()));
-            loaders.load_one(key).await.map(|found| found.map(|found| BatchNode(found).into()))
+            ctx.load(key).await?.map(|found| BatchNode(found).into())
         }
-        AnyId::Job(id) => {
-            loaders.load_one(id).await.map(|found| found.map(|found| JobNode::alone(found).into()))
-        }
-    };
-    found.map_err(loader_error)
+        AnyId::Job(id) => ctx.load(id).await?.map(|found| JobNode::alone(found).into()),
+    })
 }

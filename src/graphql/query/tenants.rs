@@ -13,7 +13,7 @@ use crate::{
     },
     graphql::{
         context::ContextExt,
-        error::{bad_argument, loader_error, query_error},
+        error::{bad_argument, bad_id, query_error},
         lists::{Counted, List, TenantConnection},
         types::tenant::TenantNode,
     },
@@ -30,10 +30,12 @@ impl TenantQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its id, tenant_….")] id: ID,
-    ) -> Result<Option<TenantNode>> {
-        let id =
-            TenantId::parse(&id, &At::Root.field("id")).map_err(|problem| bad_argument(vec![problem]))?;
-        Ok(ctx.loaders().load_one(id).await.map_err(loader_error)?.map(TenantNode))
+    ) -> Option<Result<TenantNode>> {
+        let find = async || {
+            let id = TenantId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
+            Ok(ctx.load(id).await?.map(TenantNode))
+        };
+        find().await.transpose()
     }
 
     /// All tenants, oldest first.

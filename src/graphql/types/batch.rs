@@ -19,9 +19,9 @@ use crate::{
     },
     graphql::{
         context::ContextExt,
-        error::loader_error,
+        error::gone,
         inline::{Inline, InlineList},
-        loaders::{CountsKey, GraphKey},
+        loaders::GraphKey,
         scalar::{DateTime, Since},
     },
     services::{BatchGraph, Parts},
@@ -115,15 +115,12 @@ impl BatchNode {
     /// The batch with these parts: as it was fetched, if they are there, else loaded now.
     async fn with(&self, ctx: &Context<'_>, parts: Parts) -> Result<Arc<BatchGraph>> {
         let graph = &self.0;
-        if graph.jobs.is_some() >= parts.jobs && graph.edges.is_some() >= parts.edges {
+        if graph.has(parts) {
             return Ok(graph.clone());
         }
-        let loaded = ctx.loaders().load_one(GraphKey(graph.batch.id, parts)).await.map_err(loader_error)?;
-        let loaded = loaded.ok_or("the batch was deleted just now")?;
-        if loaded.batch.revision != graph.batch.revision {
-            return Err("the batch was replaced just now; ask again".into());
-        }
-        Ok(loaded)
+        let loaded = ctx.load(GraphKey(graph.batch.id, parts)).await?;
+        // Parts of another definition than the one whose fields are shown beside them won't do.
+        loaded.filter(|loaded| loaded.batch.revision == graph.batch.revision).ok_or_else(|| gone("batch"))
     }
 
     async fn connection(&self, ctx: &Context<'_>, id: ConnectionId) -> Result<Inline<ConnectionNode>> {
@@ -145,8 +142,7 @@ impl BatchNode {
 
     /// The tenant it belongs to.
     async fn tenant(&self, ctx: &Context<'_>) -> Result<TenantNode> {
-        let tenant = Box::pin(ctx.loaders().load_one(self.0.batch.tenant_id)).await.map_err(loader_error)?;
-        tenant.map(TenantNode).ok_or_else(|| "the tenant was deleted just now".into())
+        ctx.load(self.0.batch.tenant_id).await?.map(TenantNode).ok_or_else(|| gone("tenant"))
     }
 
     /// Where the data comes from: what its extracts use, unless they name their own.
@@ -198,14 +194,8 @@ impl BatchNode {
 
     /// How many of its jobs are in each state.
     async fn job_counts(&self, ctx: &Context<'_>) -> Result<JobCounts> {
-        if let Some(jobs) = &self.0.jobs {
-            let mut counts = job::JobCounts::default();
-            jobs.iter().for_each(|job| counts.add(job.state.status(), 1));
-            return Ok(counts.into());
-        }
-        let counts =
-            Box::pin(ctx.loaders().load_one(CountsKey(self.0.batch.id))).await.map_err(loader_error)?;
-        Ok(counts.unwrap_or_default().into())
+        let graph = self.with(ctx, Parts { counts: true, ..Parts::default() }).await?;
+        Ok(graph.counts().unwrap_or_default().into())
     }
 
     /// The order in which its jobs can run.

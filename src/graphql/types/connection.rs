@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{connection::Connection, id::ConnectionId, page::PageArgs},
     graphql::{
-        context::ContextExt, error::loader_error, lists::BatchConnection, query::batch_list, scalar::DateTime,
+        context::ContextExt, error::gone, lists::BatchConnection, query::batch_list, scalar::DateTime,
     },
 };
 
@@ -22,8 +22,7 @@ pub struct ConnectionNode(pub Arc<Connection>);
 
 /// A connection that was not fetched along with what uses it.
 pub async fn load_connection(ctx: &Context<'_>, id: ConnectionId) -> Result<ConnectionNode> {
-    let loaded = Box::pin(ctx.loaders().load_one(id)).await.map_err(loader_error)?;
-    loaded.map(ConnectionNode).ok_or_else(|| "the connection was deleted just now".into())
+    ctx.load(id).await?.map(ConnectionNode).ok_or_else(|| gone("connection"))
 }
 
 /// The configured access to one source or destination system.
@@ -36,8 +35,7 @@ impl ConnectionNode {
 
     /// The tenant it belongs to.
     async fn tenant(&self, ctx: &Context<'_>) -> Result<TenantNode> {
-        let tenant = Box::pin(ctx.loaders().load_one(self.0.tenant_id)).await.map_err(loader_error)?;
-        tenant.map(TenantNode).ok_or_else(|| "the tenant was deleted just now".into())
+        ctx.load(self.0.tenant_id).await?.map(TenantNode).ok_or_else(|| gone("tenant"))
     }
 
     /// Its name, unique in its tenant.
@@ -91,13 +89,7 @@ impl ConnectionNode {
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<BatchConnection> {
-        Box::pin(batch_list(
-            ctx,
-            filter,
-            Scope::Connection(self.0.id),
-            order_by,
-            PageArgs { first, after, last, before },
-        ))
-        .await
+        let args = PageArgs { first, after, last, before };
+        batch_list(ctx, filter, Scope::Connection(self.0.id), order_by, args).await
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     },
     graphql::{
         context::ContextExt,
-        error::loader_error,
+        error::gone,
         inline::{Inline, InlineList},
         loaders::{GraphKey, LinksKey},
         scalar::{DateTime, Since},
@@ -116,9 +116,10 @@ impl JobNode {
         if let Some(graph) = &self.graph {
             return Ok(graph.clone());
         }
-        let key = GraphKey(self.job.batch_id, Parts::default());
-        let loaded = Box::pin(ctx.loaders().load_one(key)).await.map_err(loader_error)?;
-        loaded.ok_or_else(|| "the batch was deleted just now".into())
+        ctx.load(GraphKey(self.job.batch_id, Parts::default()))
+            .await?
+            .filter(|graph| graph.batch.revision == self.job.revision)
+            .ok_or_else(|| gone("batch"))
     }
 
     async fn effective_window(&self, ctx: &Context<'_>) -> Result<Window> {
@@ -130,10 +131,13 @@ impl JobNode {
         if let Some(links) = self.fetched_links(other) {
             return Ok(InlineList(links));
         }
-        let links =
-            Box::pin(ctx.loaders().load_one(LinksKey(self.job.id, other))).await.map_err(loader_error)?;
+        let links = ctx.load(LinksKey(self.job.id, other)).await?.unwrap_or_default();
+        // Only a job of wave 0 requires nothing; any other one that seems to was replaced meanwhile.
+        if other == Side::Required && links.is_empty() && self.job.wave > 0 {
+            return Err(gone("job"));
+        }
         let link = |link: &LinkedJob| self.dependency(other, link.kind, Self::alone(link.job.clone()));
-        Ok(InlineList(links.iter().flat_map(|links| links.iter()).map(link).collect()))
+        Ok(InlineList(links.iter().map(link).collect()))
     }
 
     /// The same, if the job came with its batch and that with its edges.
@@ -219,13 +223,13 @@ impl JobNode {
     }
 
     /// The earliest point in the data that its worker must use.
-    async fn effective_since(&self, ctx: &Context<'_>) -> Result<Option<Since>> {
-        Ok(self.effective_window(ctx).await?.since.map(Since::from))
+    async fn effective_since(&self, ctx: &Context<'_>) -> Option<Result<Since>> {
+        self.effective_window(ctx).await.map(|window| window.since.map(Since::from)).transpose()
     }
 
     /// The earliest point of change that its worker must use.
-    async fn effective_updated_since(&self, ctx: &Context<'_>) -> Result<Option<Since>> {
-        Ok(self.effective_window(ctx).await?.updated_since.map(Since::from))
+    async fn effective_updated_since(&self, ctx: &Context<'_>) -> Option<Result<Since>> {
+        self.effective_window(ctx).await.map(|window| window.updated_since.map(Since::from)).transpose()
     }
 
     /// What must be there before it may start, as it was given.

@@ -79,13 +79,7 @@ impl TenantNode {
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<BatchConnection> {
-        Box::pin(batch_list(
-            ctx,
-            filter,
-            Scope::Tenant(self.0.id),
-            order_by,
-            PageArgs { first, after, last, before },
-        ))
-        .await
+        let args = PageArgs { first, after, last, before };
+        batch_list(ctx, filter, Scope::Tenant(self.0.id), order_by, args).await
     }
 }

@@ -43,7 +43,7 @@ pub fn unstarted(batch: Batch, new: NewBatch, connections: Arc<ConnectionMap>) -
             created_at: batch.updated_at,
         })
     });
-    BatchGraph { jobs: Some(jobs.collect()), edges: Some(graph), connections, batch }
+    BatchGraph { jobs: Some(jobs.collect()), edges: Some(graph), counted: None, connections, batch }
 }
 
 /// Writes batches with their jobs and edges.
