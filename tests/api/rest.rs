@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Method, StatusCode, TestApp, on_both};
+use crate::support::{Answer, Method, TestApp, on_both};
 
 /// The batch of the documentation.
 fn documented((source, destination): &(String, String)) -> Value {
