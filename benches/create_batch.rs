@@ -88,7 +88,8 @@ fn main() {
 async fn compare_on(database: &Scratch) {
     println!("\n# {}\n", database.title());
     println!(
-        "| batch | who | batches/s | p50 ms | p99 ms | CPU ms | statements | allocations | MB allocated | time of bare |"
+        "| batch | who | batches/s | p50 ms | p99 ms | CPU ms | statements | allocations | MB allocated \
+         | time of bare |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     let store = database::open(&database.url).await;

@@ -252,7 +252,8 @@ async fn compare_on(database: &Scratch) {
     let title = database.title();
     println!("\n# {title}, {batches} batches with {JOBS} jobs and 30 dependencies each\n");
     println!(
-        "| what | who | req/s | p50 ms | p99 ms | CPU ms/req | bytes | req/s of bare | CPU of bare | by round |"
+        "| what | who | req/s | p50 ms | p99 ms | CPU ms/req | bytes \
+         | req/s of bare | CPU of bare | by round |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
 

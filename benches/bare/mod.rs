@@ -65,12 +65,14 @@ pub struct Rows {
     pub connections: Vec<Connection>,
 }
 
-const PAGE: &str = "SELECT id, since, status, priority, created_at, source_connection_id, destination_connection_id \
+const PAGE: &str = "SELECT id, since, status, priority, created_at, \
+                    source_connection_id, destination_connection_id \
                     FROM batches ORDER BY id DESC LIMIT ";
-const BATCH: &str = "SELECT id, since, status, priority, created_at, source_connection_id, destination_connection_id \
+const BATCH: &str = "SELECT id, since, status, priority, created_at, \
+                    source_connection_id, destination_connection_id \
                      FROM batches WHERE id = $1";
-const JOBS: &str =
-    "SELECT id, batch_id, type, object, grain, status, wave, attempt, max_attempts, connection_id FROM jobs";
+const JOBS: &str = "SELECT id, batch_id, type, object, grain, status, wave, attempt, max_attempts, \
+                    connection_id FROM jobs";
 const DEPENDENCIES: &str = "SELECT batch_id, dependent, required, kind FROM dependencies";
 const CONNECTIONS: &str = "SELECT id, name, provider FROM connections";
 

@@ -57,7 +57,9 @@ impl Scratch {
         };
         client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
         let (host, _) = server.rsplit_once('/').expect("the URL of a server names a database");
-        Some(Self { url: format!("{host}/{name}"), remove: Remove::Database { server, name } })
+        // Nobody encrypts: else Sluice would, where the server can, and the bare clients would not.
+        let url = format!("{host}/{name}?sslmode=disable");
+        Some(Self { url, remove: Remove::Database { server, name } })
     }
 
     /// What the databases of a run are called in its tables.
