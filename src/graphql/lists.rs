@@ -6,6 +6,7 @@ use async_graphql::{Context, Object, Result, connection::PageInfo};
 use super::{
     context::ContextExt,
     error::query_error,
+    inline::{Inline, InlineList},
     types::{batch::BatchNode, connection::ConnectionNode, job::JobNode, tenant::TenantNode},
 };
 use crate::domain::{
@@ -125,8 +126,8 @@ macro_rules! lists {
                 self.0.nodes.iter().map(edge).collect()
             }
             #[doc = concat!("The ", $what, " of this page, for who needs no cursor of each.")]
-            async fn nodes(&self) -> &[$node] {
-                &self.0.nodes
+            async fn nodes(&self) -> InlineList<$node> {
+                InlineList(self.0.nodes.clone())
             }
             /// Where this page lies in the list.
             async fn page_info(&self) -> PageInfo {
@@ -149,8 +150,8 @@ macro_rules! lists {
                 &self.cursor
             }
             /// What stands there.
-            async fn node(&self) -> &$node {
-                &self.node
+            async fn node(&self) -> Inline<$node> {
+                Inline(self.node.clone())
             }
         }
     )* };

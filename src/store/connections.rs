@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter, QuerySelect, QueryTrait, Select,
+    QueryFilter, QuerySelect, QueryTrait, Select, sea_query::UnionType,
 };
 
 use super::{
@@ -48,27 +48,23 @@ pub async fn of_batches(
     batches: &[BatchId],
     users: Users,
 ) -> Result<Vec<Connection>, Error> {
-    let of_jobs = job::Entity::find()
-        .select_only()
-        .column(job::Column::ConnectionId)
-        .filter(is_any_of(job::Column::BatchId, batches))
-        .into_query();
     let of_batches = |column| {
-        batch::Entity::find()
-            .select_only()
-            .column(column)
-            .filter(is_any_of(batch::Column::Id, batches))
-            .into_query()
+        let select = batch::Entity::find().select_only().column(column);
+        select.filter(is_any_of(batch::Column::Id, batches)).into_query()
     };
-    let of_jobs = match users {
-        Users::Batches => None,
-        Users::BatchesAndJobs => Some(Column::Id.in_subquery(of_jobs)),
-    };
-    let used = Condition::any()
-        .add_option(of_jobs)
-        .add(Column::Id.in_subquery(of_batches(batch::Column::SourceConnectionId)))
-        .add(Column::Id.in_subquery(of_batches(batch::Column::DestinationConnectionId)));
-    let rows = Entity::find().filter(used).all(db).await?;
+    let mut used = of_batches(batch::Column::SourceConnectionId);
+    used.union(UnionType::Distinct, of_batches(batch::Column::DestinationConnectionId));
+    match users {
+        Users::Batches => {}
+        Users::BatchesAndJobs => {
+            let select = job::Entity::find().select_only().column(job::Column::ConnectionId);
+            let of_jobs = select.filter(is_any_of(job::Column::BatchId, batches)).into_query();
+            used.union(UnionType::Distinct, of_jobs);
+        }
+    }
+    // One set of ids, and not three conditions with OR between them: those would be tried on every
+    // connection that there is.
+    let rows = Entity::find().filter(Column::Id.in_subquery(used)).all(db).await?;
     rows.into_iter().map(Connection::try_from).collect()
 }
 

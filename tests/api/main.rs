@@ -12,3 +12,4 @@ mod pages;
 mod rest;
 mod round_trip;
 mod tenants;
+mod ways_to_resolve;

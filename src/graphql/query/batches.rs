@@ -12,6 +12,7 @@ use crate::{
     graphql::{
         context::{ContextExt, Waiting},
         error::{bad_argument, bad_id, payload, query_error},
+        inline::Inline,
         lists::{BatchConnection, Counted, List},
         loaders::GraphKey,
         lookahead,
@@ -35,11 +36,11 @@ impl BatchQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its id, batch_….")] id: ID,
-    ) -> Option<Result<BatchNode>> {
+    ) -> Option<Result<Inline<BatchNode>>> {
         let find = async || {
             let id = BatchId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
             let key = GraphKey(id, lookahead::parts_of_batch(&ctx.look_ahead()));
-            Ok(ctx.load(key).await?.map(BatchNode))
+            Ok(ctx.load(key).await?.map(BatchNode).map(Inline))
         };
         find().await.transpose()
     }

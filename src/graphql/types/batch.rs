@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{
+    Context, Enum, ID, InputObject, Object, Result, ScalarType, SimpleObject, Value,
+    resolver_utils::enum_value,
+};
 
 use super::{
     connection::{ConnectionNode, load_connection},
@@ -20,9 +23,9 @@ use crate::{
     graphql::{
         context::ContextExt,
         error::gone,
-        inline::{Inline, InlineList},
+        inline::{Asked, AtHand, Inline, InlineList, walk, walk_list},
         loaders::GraphKey,
-        scalar::{DateTime, Since},
+        scalar::{DateTime, Since, since, time},
     },
     services::{BatchGraph, Parts},
 };
@@ -232,5 +235,37 @@ impl BatchNode {
     /// that you don't undo what somebody else did meanwhile.
     async fn version(&self) -> i32 {
         self.0.batch.version
+    }
+}
+
+impl AtHand for BatchNode {
+    fn at_hand(&self, field: &Asked<'_>) -> Option<Value> {
+        let graph = &self.0;
+        let batch = &graph.batch;
+        let connection = |id| {
+            let connection = graph.connections.get(&id)?;
+            walk(&ConnectionNode(connection.clone()), field.selected())
+        };
+        Some(match field.name() {
+            "id" => batch.id.to_string().into(),
+            "sourceConnection" => connection(batch.source_connection_id)?,
+            "destinationConnection" => connection(batch.destination_connection_id)?,
+            "since" => since(batch.window.since),
+            "updatedSince" => since(batch.window.updated_since),
+            "status" => enum_value(BatchStatus::from(batch.state.status())),
+            "priority" => batch.priority.into(),
+            "failurePolicy" => enum_value(FailurePolicy::from(batch.failure_policy)),
+            "jobs" => {
+                let jobs = graph.jobs.as_ref()?.iter();
+                let nodes: Vec<JobNode> = jobs.map(|job| JobNode::member(job, graph)).collect();
+                walk_list(&nodes, field.selected())?
+            }
+            "createdAt" => DateTime(batch.created_at).to_value(),
+            "startedAt" => time(batch.state.started_at()),
+            "finishedAt" => time(batch.state.finished_at()),
+            "updatedAt" => DateTime(batch.updated_at).to_value(),
+            "version" => batch.version.into(),
+            _ => return None,
+        })
     }
 }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Json, Object, Result};
-use serde_json::Value;
+use async_graphql::{Context, ID, Json, Object, Result, ScalarType, Value};
 
 use super::{
     filter::{BatchFilterInput, BatchOrder, Scope},
@@ -12,7 +11,12 @@ use super::{
 use crate::{
     domain::{connection::Connection, id::ConnectionId, page::PageArgs},
     graphql::{
-        context::ContextExt, error::gone, lists::BatchConnection, query::batch_list, scalar::DateTime,
+        context::ContextExt,
+        error::gone,
+        inline::{Asked, AtHand},
+        lists::BatchConnection,
+        query::batch_list,
+        scalar::{DateTime, time},
     },
 };
 
@@ -49,7 +53,7 @@ impl ConnectionNode {
     }
 
     /// How to reach the system and what to do there: a JSON object, nothing secret.
-    async fn config(&self) -> Json<Value> {
+    async fn config(&self) -> Json<serde_json::Value> {
         Json(self.0.config.clone().into_value())
     }
 
@@ -91,5 +95,22 @@ impl ConnectionNode {
     ) -> Result<BatchConnection> {
         let args = PageArgs { first, after, last, before };
         batch_list(ctx, filter, Scope::Connection(self.0.id), order_by, args).await
+    }
+}
+
+impl AtHand for ConnectionNode {
+    fn at_hand(&self, field: &Asked<'_>) -> Option<Value> {
+        let connection = &*self.0;
+        Some(match field.name() {
+            "id" => connection.id.to_string().into(),
+            "name" => (&*connection.name).into(),
+            "provider" => (&*connection.provider).into(),
+            "config" => Value::from_json(connection.config.clone().into_value()).ok()?,
+            "maxConcurrentJobs" => connection.max_concurrent_jobs.map(|limit| limit.jobs()).into(),
+            "archivedAt" => time(connection.archived_at),
+            "createdAt" => DateTime(connection.created_at).to_value(),
+            "updatedAt" => DateTime(connection.updated_at).to_value(),
+            _ => return None,
+        })
     }
 }

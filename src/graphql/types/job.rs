@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
+use async_graphql::{
+    Context, Enum, ID, Object, Result, ScalarType, SimpleObject, Value, resolver_utils::enum_value,
+};
 
 use super::{
     batch::BatchNode,
@@ -17,9 +19,9 @@ use crate::{
     graphql::{
         context::ContextExt,
         error::gone,
-        inline::{Inline, InlineList},
+        inline::{Asked, AtHand, Inline, InlineList, walk, walk_list},
         loaders::{GraphKey, LinksKey},
-        scalar::{DateTime, Since},
+        scalar::{DateTime, Since, since, time},
     },
     services::{BatchGraph, Parts},
 };
@@ -86,6 +88,13 @@ pub struct RequiredObjects {
     load: Vec<String>,
     /// Objects whose load must have published its result.
     load_result: Vec<String>,
+}
+
+impl RequiredObjects {
+    fn of(job: &Job) -> Self {
+        let names = |kind| job.required_objects.of(kind).iter().map(ToString::to_string).collect();
+        Self { extract: names(Kind::Extract), load: names(Kind::Load), load_result: names(Kind::LoadResult) }
+    }
 }
 
 /// One resolved requirement: one job waits for another.
@@ -234,13 +243,7 @@ impl JobNode {
 
     /// What must be there before it may start, as it was given.
     async fn required_objects(&self) -> RequiredObjects {
-        let names =
-            |kind| self.job.required_objects.of(kind).iter().map(|object| object.to_string()).collect();
-        RequiredObjects {
-            extract: names(Kind::Extract),
-            load: names(Kind::Load),
-            load_result: names(Kind::LoadResult),
-        }
+        RequiredObjects::of(&self.job)
     }
 
     /// The jobs that it waits for.
@@ -286,5 +289,61 @@ impl JobNode {
     /// When it ended.
     async fn finished_at(&self) -> Option<DateTime> {
         self.job.state.finished_at().map(DateTime)
+    }
+}
+
+impl AtHand for JobNode {
+    fn at_hand(&self, field: &Asked<'_>) -> Option<Value> {
+        let job = &*self.job;
+        Some(match field.name() {
+            "id" => job.id.to_string().into(),
+            "position" => job.position.into(),
+            "type" => enum_value(JobType::from(job.job_type)),
+            "object" => (&*job.object).into(),
+            "grain" => job.grain.as_deref().into(),
+            "allowDelete" => job.allow_delete.into(),
+            "connection" => {
+                let connection = self.graph.as_ref()?.connections.get(&job.connection_id)?;
+                walk(&ConnectionNode(connection.clone()), field.selected())?
+            }
+            "since" => since(job.window.since),
+            "updatedSince" => since(job.window.updated_since),
+            "effectiveSince" => since(job.window.or(self.graph.as_ref()?.batch.window).since),
+            "effectiveUpdatedSince" => since(job.window.or(self.graph.as_ref()?.batch.window).updated_since),
+            "dependencies" => walk_list(&self.fetched_links(Side::Required)?, field.selected())?,
+            "dependents" => walk_list(&self.fetched_links(Side::Dependent)?, field.selected())?,
+            "requiredObjects" => walk(&RequiredObjects::of(job), field.selected())?,
+            "status" => enum_value(JobStatus::from(job.state.status())),
+            "wave" => job.wave.into(),
+            "attempt" => job.attempt.into(),
+            "maxAttempts" => job.max_attempts.into(),
+            "createdAt" => DateTime(job.created_at).to_value(),
+            "startedAt" => time(job.state.started_at()),
+            "finishedAt" => time(job.state.finished_at()),
+            _ => return None,
+        })
+    }
+}
+
+impl AtHand for JobDependency {
+    fn at_hand(&self, field: &Asked<'_>) -> Option<Value> {
+        Some(match field.name() {
+            "kind" => enum_value(self.kind),
+            "satisfied" => self.satisfied.into(),
+            "job" => walk(&self.job.0, field.selected())?,
+            _ => return None,
+        })
+    }
+}
+
+impl AtHand for RequiredObjects {
+    fn at_hand(&self, field: &Asked<'_>) -> Option<Value> {
+        let names = match field.name() {
+            "extract" => &self.extract,
+            "load" => &self.load,
+            "loadResult" => &self.load_result,
+            _ => return None,
+        };
+        Some(Value::List(names.iter().map(|name| Value::from(name.as_str())).collect()))
     }
 }

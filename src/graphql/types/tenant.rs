@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, Result};
+use async_graphql::{Context, ID, Object, Result, ScalarType, Value};
 
 use super::filter::{BatchFilterInput, BatchOrder, ConnectionFilterInput, Scope};
 use crate::{
     domain::{page::PageArgs, tenant::Tenant},
     graphql::{
+        inline::{Asked, AtHand},
         lists::{BatchConnection, ConnectionConnection},
         query::{batch_list, connection_list},
         scalar::DateTime,
@@ -81,5 +82,19 @@ impl TenantNode {
     ) -> Result<BatchConnection> {
         let args = PageArgs { first, after, last, before };
         batch_list(ctx, filter, Scope::Tenant(self.0.id), order_by, args).await
+    }
+}
+
+impl AtHand for TenantNode {
+    fn at_hand(&self, field: &Asked<'_>) -> Option<Value> {
+        let tenant = &*self.0;
+        Some(match field.name() {
+            "id" => tenant.id.to_string().into(),
+            "name" => (&*tenant.name).into(),
+            "maxConcurrentJobs" => tenant.max_concurrent_jobs.map(|limit| limit.jobs()).into(),
+            "createdAt" => DateTime(tenant.created_at).to_value(),
+            "updatedAt" => DateTime(tenant.updated_at).to_value(),
+            _ => return None,
+        })
     }
 }

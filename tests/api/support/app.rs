@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Client, Method, StatusCode, header::HeaderMap, redirect::Policy};
+use reqwest::{Client, Method, StatusCode, header::HeaderMap};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use serde_json::{Value, json};
 use sluice::{
@@ -83,8 +83,7 @@ impl TestApp {
         let address = application.address();
         let running = actix_web::rt::spawn(application.run_until_stopped());
 
-        let client =
-            Client::builder().timeout(Duration::from_secs(60)).redirect(Policy::none()).build().unwrap();
+        let client = Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
         let app = Self { statements, address, client, clock, database };
         test(&app).await;
 
