@@ -5,7 +5,6 @@ use std::collections::HashSet;
 
 use super::{
     batch::{FailurePolicy, NewBatch, NewJob},
-    graph::JobGraph,
     id::{ConnectionId, TenantId},
     job::{JobType, RequiredObjects, RequirementKind},
     problem::{At, Problem, ProblemCode, Segment, keep},
@@ -266,6 +265,3 @@ fn check_job(
         required_objects,
     }
 }
-
-/// The graph of a batch and the wave of each of its jobs.
-pub(super) type Resolved = (JobGraph, Vec<u32>);

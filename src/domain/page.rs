@@ -237,7 +237,7 @@ fn decode(cursor: &str, list: ListKind, order: Order, at: &At<'_>) -> Result<Key
     let parts: Option<[String; 3]> =
         text.and_then(|text| text.split('/').map(str::to_owned).collect::<Vec<_>>().try_into().ok());
     let Some([found, value, id]) = parts else {
-        return Err(wrong("this is not a cursor; take one from `pageInfo` or an edge, as it is"));
+        return Err(wrong("this is not a cursor; take one from an answer, as it is"));
     };
     if found != stamp(list, order) {
         return Err(wrong("this cursor comes from another list or another order; start again without it"));
@@ -251,7 +251,7 @@ fn decode(cursor: &str, list: ListKind, order: Order, at: &At<'_>) -> Result<Key
     };
     match (value, Uuid::try_parse(&id)) {
         (Some(value), Ok(id)) => Ok(Key { value, id }),
-        _ => Err(wrong("this is not a cursor; take one from `pageInfo` or an edge, as it is")),
+        _ => Err(wrong("this is not a cursor; take one from an answer, as it is")),
     }
 }
 

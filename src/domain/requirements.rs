@@ -3,12 +3,15 @@
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use super::{
-    draft::{BatchLimits, CheckedJob, Resolved},
+    draft::{BatchLimits, CheckedJob},
     graph::{Edge, JobGraph},
     job::{JobType, RequirementKind},
     problem::{At, Problem, ProblemCode},
     since::Window,
 };
+
+/// The graph of a batch and the wave of each of its jobs.
+pub(super) type Resolved = (JobGraph, Vec<u32>);
 
 /// Resolves every required object to the jobs it names and checks what the jobs ask of each other.
 /// `None` when there is no graph, or none without circles.
