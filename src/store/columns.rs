@@ -31,13 +31,13 @@ impl<'r> Columns<'r> {
         Self { row, next: 0 }
     }
 
-    /// The next one.
+    /// The next one. That its type fits is not asked for every row: it is the schema's.
     pub fn next<T: Column>(&mut self) -> Result<T, DbErr> {
         let index = self.next;
         self.next += 1;
         let value = match (self.row.try_as_pg_row(), self.row.try_as_sqlite_row()) {
-            (Some(row), _) => row.try_get(index),
-            (None, Some(row)) => row.try_get(index),
+            (Some(row), _) => row.try_get_unchecked(index),
+            (None, Some(row)) => row.try_get_unchecked(index),
             (None, None) => Err(Error::RowNotFound),
         };
         value.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error))))
