@@ -51,7 +51,7 @@ pub enum JobType {
 pub enum JobStatus {
     /// A required object is not there yet.
     Blocked,
-    /// It may be claimed, from `notBefore` on.
+    /// It may be claimed.
     Ready,
     /// A worker runs it.
     Running,
