@@ -183,7 +183,7 @@ fn postgres(url: &str, connections: u32) -> ConnectOptions {
         .set_application_name("sluice")
         .sqlx_logging(false)
         // PostgreSQL plans a foreign key's check once a session. Made while a table is almost empty, the
-        // plan reads the whole table for every row, and a batch of 10,000 jobs takes minutes. Everything
+        // plan reads the whole table for every row of a large batch. Everything
         // here has an index, so there is nothing to lose.
         .map_sqlx_postgres_opts(|options| options.options([("enable_seqscan", "off")]));
     options
