@@ -253,13 +253,3 @@ pub struct NewJob {
     /// See [`Job::required_objects`](super::job::Job::required_objects).
     pub required_objects: RequiredObjects,
 }
-
-impl NewBatch {
-    /// The connection that a job of this type uses when it names none of its own.
-    pub fn default_connection(&self, job_type: JobType) -> ConnectionId {
-        match job_type {
-            JobType::Extract => self.source_connection_id,
-            JobType::Load => self.destination_connection_id,
-        }
-    }
-}

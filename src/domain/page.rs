@@ -170,11 +170,6 @@ impl Page {
         if problems.is_empty() { Ok(Self { list, order, end, limit, after, before }) } else { Err(problems) }
     }
 
-    /// The first rows of a list.
-    pub fn first(list: ListKind, order: Order, limit: u32) -> Self {
-        Self { list, order, end: End::Start, limit, after: None, before: None }
-    }
-
     /// The direction in which the store walks: from the end that the page is cut from.
     pub fn walk(&self) -> Direction {
         match self.end {
@@ -316,7 +311,9 @@ mod tests {
                 end,
                 after: key.filter(|_| after),
                 before: key.filter(|_| before),
-                ..Page::first(ListKind::Jobs, Order::OLDEST, 2)
+                list: ListKind::Jobs,
+                order: Order::OLDEST,
+                limit: 2,
             }
         };
         let neighbours = |page: Page, rows: Vec<u8>| {

@@ -108,10 +108,7 @@ pub fn payload<T>(result: Result<T, services::Error>) -> async_graphql::Result<(
 
 /// The error of a query: the caller's problems or our fault.
 pub fn query_error(error: services::Error) -> Error {
-    match error {
-        services::Error::Rejected(problems) => bad_argument(problems),
-        services::Error::Failed(error) => failure(&error),
-    }
+    of(&error)
 }
 
 /// The error of a query whose arguments are wrong. The code is that of the first problem; all of
@@ -162,7 +159,12 @@ pub fn gone(what: &str) -> Error {
 
 /// The error of a loader, whose one failure reaches many waiters.
 pub fn loader_error(error: Arc<services::Error>) -> Error {
-    match &*error {
+    of(&error)
+}
+
+/// Whose fault it was decides what the client is told.
+fn of(error: &services::Error) -> Error {
+    match error {
         services::Error::Rejected(problems) => bad_argument(problems.clone()),
         services::Error::Failed(error) => failure(error),
     }

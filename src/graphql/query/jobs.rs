@@ -9,7 +9,7 @@ use crate::{
         id::{BatchId, JobId},
         job::Job,
         list::Order,
-        page::{ListKind, Page, PageArgs},
+        page::{ListKind, Page, PageArgs, Slice},
         problem::At,
     },
     graphql::{
@@ -73,7 +73,7 @@ impl JobQuery {
         let slice = ctx.services().jobs(&filter, &page).await.map_err(query_error)?;
         let (has_previous, has_next) = (slice.has_previous, slice.has_next);
         let rows = nodes(ctx, slice.rows.into_iter().map(Arc::new).collect(), parts).await?;
-        let slice = crate::domain::page::Slice { rows, has_previous, has_next };
+        let slice = Slice { rows, has_previous, has_next };
         Ok(JobConnection(List::new(slice, &page, Counted::Jobs(filter))))
     }
 }
