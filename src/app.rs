@@ -8,6 +8,7 @@ use std::{
 use actix_web::dev::Server;
 
 use crate::{
+    background::Background,
     clock::Clock,
     config::Config,
     http,
@@ -20,6 +21,7 @@ pub struct Application {
     server: Server,
     address: SocketAddr,
     store: Store,
+    background: Background,
 }
 
 /// Why the server did not start.
@@ -72,8 +74,14 @@ impl Application {
         let failed = |error| StartError::Listen { address: config.bind, error };
         let services = Arc::new(Services::new(store.clone(), clock, config.limits.batch));
         let address = listener.local_addr().map_err(failed)?;
+        let background = Background::start(&services, &store);
+        let stopping = services.clone();
+        let stop = async move {
+            stop.await;
+            stopping.stop();
+        };
         let server = http::server::start(listener, config, services, stop).map_err(failed)?;
-        Ok(Self { server, address, store })
+        Ok(Self { server, address, store, background })
     }
 
     /// Where it listens.
@@ -84,6 +92,7 @@ impl Application {
     /// Answers requests until it is stopped, then closes the database.
     pub async fn run_until_stopped(self) -> std::io::Result<()> {
         self.server.await?;
+        drop(self.background);
         if let Err(error) = self.store.close().await {
             tracing::warn!(%error, "the database was not closed in order");
         }

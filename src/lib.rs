@@ -8,6 +8,7 @@
 //! | `entity` | SeaORM entities, one table a file |
 //! | [`store`] | all SQL; rows become domain values here |
 //! | [`services`] | the use cases, one transaction each |
+//! | `background` | what goes on without being asked for, one loop a file |
 //! | [`graphql`] | the GraphQL schema: translation only |
 //! | `rest` | the documented `/batch` interface: translation only |
 //! | `http` | the web server: routes, content negotiation, GraphiQL |
@@ -19,7 +20,7 @@
 //!
 //! # The law
 //!
-//! **http → graphql | rest → services → store → entity.** What stands further right knows nothing of
+//! **http → graphql | rest | background → services → store → entity.** What stands further right knows nothing of
 //! what stands further left. `domain` is pure, and everyone above `entity` may use it; it uses none of
 //! ours. Only `store` and `entity` know SeaORM, only `graphql` knows async-graphql, only `http`, `rest`
 //! and `app` know actix. `tests/architecture.rs` reads the `use` lines and fails when this is broken.
@@ -44,6 +45,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod app;
+mod background;
 pub mod cli;
 pub mod clock;
 pub mod config;

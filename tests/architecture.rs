@@ -12,7 +12,7 @@ struct Room {
     crates: &'static [&'static str],
 }
 
-const ROOMS: [Room; 13] = [
+const ROOMS: [Room; 14] = [
     Room { name: "domain", rooms: &[], crates: &[] },
     Room { name: "clock", rooms: &[], crates: &[] },
     Room { name: "telemetry", rooms: &[], crates: &["tracing_subscriber"] },
@@ -20,10 +20,15 @@ const ROOMS: [Room; 13] = [
     Room { name: "entity", rooms: &[], crates: &["sea_orm"] },
     Room { name: "store", rooms: &["config", "domain", "entity"], crates: &["sea_orm", "migration"] },
     Room { name: "services", rooms: &["clock", "domain", "store"], crates: &[] },
+    Room { name: "background", rooms: &["services", "store"], crates: &[] },
     Room { name: "graphql", rooms: &["domain", "services"], crates: &["async_graphql"] },
     Room { name: "rest", rooms: &["config", "domain", "services"], crates: &["actix_web"] },
     Room { name: "http", rooms: &["config", "graphql", "rest", "services"], crates: &["actix_web"] },
-    Room { name: "app", rooms: &["clock", "config", "http", "services", "store"], crates: &["actix_web"] },
+    Room {
+        name: "app",
+        rooms: &["background", "clock", "config", "http", "services", "store"],
+        crates: &["actix_web"],
+    },
     Room {
         name: "cli",
         rooms: &["app", "clock", "config", "domain", "graphql", "store", "telemetry"],

@@ -11,6 +11,9 @@ mod m0002_connections;
 mod m0003_batches;
 mod m0004_jobs;
 mod m0005_dependencies;
+mod m0006_runs;
+mod m0007_attempts;
+mod m0008_events;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -23,6 +26,9 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_batches::Migration),
             Box::new(m0004_jobs::Migration),
             Box::new(m0005_dependencies::Migration),
+            Box::new(m0006_runs::Migration),
+            Box::new(m0007_attempts::Migration),
+            Box::new(m0008_events::Migration),
         ]
     }
 }

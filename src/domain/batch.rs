@@ -189,6 +189,10 @@ pub struct Batch {
     pub state: BatchState,
     /// Rises with every change of the batch or of a job of it.
     pub version: i32,
+    /// How many of its jobs have not ended: it ends with the last.
+    pub unfinished: u32,
+    /// How many of its jobs have ended otherwise than by success.
+    pub unsuccessful: u32,
     /// Rises when the definition is replaced. Jobs and edges bear the revision they belong to, so
     /// that a reader notices when it has fetched parts of two definitions.
     pub revision: i32,

@@ -75,8 +75,9 @@ impl Config {
     }
 }
 
-/// The depth is bounded by the parsers that made the value.
-fn has_nul(value: &Value) -> bool {
+/// Whether a text in a JSON value has a NUL character, which PostgreSQL refuses. The depth is bounded by the
+/// parsers that made the value.
+pub(super) fn has_nul(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
         Value::String(text) => text.contains('\0'),

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use super::{
+    connection::has_nul,
     id::{BatchId, ConnectionId, JobId, TenantId},
+    problem::{At, Problem, ProblemCode},
     since::Window,
     text::{Grain, ObjectName},
 };
@@ -20,6 +23,9 @@ pub enum JobType {
 }
 
 impl JobType {
+    /// All types.
+    pub const ALL: [Self; 2] = [Self::Extract, Self::Load];
+
     /// The name that REST and the database use.
     pub fn name(self) -> &'static str {
         match self {
@@ -30,7 +36,7 @@ impl JobType {
 
     /// The type with this name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Extract, Self::Load].into_iter().find(|job_type| job_type.name() == name)
+        Self::ALL.into_iter().find(|job_type| job_type.name() == name)
     }
 }
 
@@ -71,10 +77,12 @@ impl RequirementKind {
         }
     }
 
-    /// Whether a job in this state satisfies a requirement of this kind.
-    pub fn satisfied_by(self, state: &JobState) -> bool {
+    /// Whether this job satisfies a requirement of this kind.
+    pub fn satisfied_by(self, job: &Job) -> bool {
+        let succeeded = matches!(job.state, JobState::Succeeded { .. });
         match self {
-            Self::Extract | Self::Load | Self::LoadResult => matches!(state, JobState::Succeeded { .. }),
+            Self::Extract | Self::LoadResult => succeeded,
+            Self::Load => succeeded || job.published_at.is_some(),
         }
     }
 }
@@ -238,6 +246,19 @@ impl JobState {
         }
     }
 
+    /// The end of a backoff, UTC.
+    pub fn not_before(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Ready { not_before } => *not_before,
+            Self::Blocked
+            | Self::Running { .. }
+            | Self::Succeeded { .. }
+            | Self::Failed { .. }
+            | Self::Skipped { .. }
+            | Self::Canceled { .. } => None,
+        }
+    }
+
     /// When the job ended, UTC.
     pub fn finished_at(&self) -> Option<DateTime<Utc>> {
         match self {
@@ -248,6 +269,23 @@ impl JobState {
             | Self::Canceled { finished_at, .. } => Some(*finished_at),
         }
     }
+}
+
+/// The longest output of a job, in bytes of JSON.
+pub const MAX_OUTPUT: usize = 256 * 1024;
+
+/// Checks what a job is to put out.
+pub fn check_output(output: Value, at: &At<'_>) -> Result<Value, Problem> {
+    let length = output.to_string().len();
+    if length > MAX_OUTPUT {
+        let message = format!("this has {length} bytes of JSON; at most {MAX_OUTPUT} are allowed");
+        return Err(at.problem(ProblemCode::TooLong, message));
+    }
+    if has_nul(&output) {
+        let message = "a text in here has a NUL character; leave it out";
+        return Err(at.problem(ProblemCode::InvalidCharacter, message));
+    }
+    Ok(output)
 }
 
 /// A job as it is stored.
@@ -275,16 +313,24 @@ pub struct Job {
     pub window: Window,
     /// Whether the loader may delete destination records that the extract no longer shows.
     pub allow_delete: bool,
+    /// The batch's: the higher, the earlier it is claimed.
+    pub priority: i32,
     /// How often it may be tried.
     pub max_attempts: i32,
-    /// How many attempts were started.
+    /// How many attempts count against that: started since the batch was last retried, and not given back.
     pub attempt: i32,
+    /// The number of the last attempt that was started, counted for the job's whole life.
+    pub last_attempt: i32,
     /// What must be there before it may start.
     pub required_objects: RequiredObjects,
     /// Its topological level; 0 requires nothing.
     pub wave: u32,
     /// Where it stands.
     pub state: JobState,
+    /// When it came there, UTC.
+    pub entered_at: DateTime<Utc>,
+    /// When its load reported that its records are written, UTC.
+    pub published_at: Option<DateTime<Utc>>,
     /// When it was made, UTC.
     pub created_at: DateTime<Utc>,
 }

@@ -3,18 +3,27 @@
 //! Pure: no I/O, no async, no clock, no database, no web framework. Everybody else may import this
 //! room; it imports none of ours.
 
+pub mod attempt;
 pub mod batch;
+pub mod blocked;
+pub mod claim;
 pub mod connection;
 pub mod draft;
+pub mod event;
 pub mod fingerprint;
 pub mod graph;
 pub mod id;
 pub mod job;
+pub mod lease;
 pub mod list;
 pub mod page;
 pub mod plan;
 pub mod problem;
 pub mod requirements;
+pub mod rerun;
+pub mod retry;
+pub mod settle;
 pub mod since;
 pub mod tenant;
 pub mod text;
+pub mod transition;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{
     batch::Batch,
     connection::Connection,
+    event::Event,
     job::Job,
     list::{Direction, Order, SortField},
     problem::{At, Problem, ProblemCode, keep},
@@ -44,6 +45,8 @@ pub enum ListKind {
     Batches,
     /// Jobs.
     Jobs,
+    /// The history.
+    Events,
 }
 
 /// From which end of the list a page is cut.
@@ -135,6 +138,14 @@ impl Keyed for Job {
 
     fn key(&self, _: Order) -> Key {
         Key { value: SortValue::Id, id: self.id.uuid() }
+    }
+}
+
+impl Keyed for Event {
+    const LIST: ListKind = ListKind::Events;
+
+    fn key(&self, _: Order) -> Key {
+        Key { value: SortValue::Id, id: self.position.key() }
     }
 }
 
@@ -257,6 +268,7 @@ fn stamp(list: ListKind, order: Order) -> String {
         ListKind::Connections => "connections",
         ListKind::Batches => "batches",
         ListKind::Jobs => "jobs",
+        ListKind::Events => "events",
     };
     let field = match order.field {
         SortField::CreatedAt => "created",

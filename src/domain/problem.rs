@@ -54,6 +54,8 @@ pub enum ProblemCode {
     StaleVersion,
     /// The idempotency key was used before, with another input.
     IdempotencyConflict,
+    /// The lease is not, or no longer, that of a running attempt.
+    LeaseLost,
     /// Other objects still refer to this one.
     InUse,
     /// The value is given by the system and can't be set or changed.
@@ -82,6 +84,7 @@ impl ProblemCode {
             Self::WrongState => "WRONG_STATE",
             Self::StaleVersion => "STALE_VERSION",
             Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
+            Self::LeaseLost => "LEASE_LOST",
             Self::InUse => "IN_USE",
             Self::ReadOnly => "READ_ONLY",
         }

@@ -19,6 +19,41 @@ pub type ObjectName = Text<255>;
 pub type Grain = Text<64>;
 /// What a client sends to make a repeated request harmless.
 pub type IdempotencyKey = Text<255>;
+/// What a worker calls itself.
+pub type WorkerName = Text<255>;
+
+/// Words for people, of one or more lines: at most [`Message::MAX`] bytes, longer ones are cut. A NUL
+/// is left out: PostgreSQL refuses it, and to lose the report of a failure for it would be worse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message(String);
+
+impl Message {
+    /// The longest, in bytes.
+    pub const MAX: usize = 8 * 1024;
+
+    /// The words that a client sent, cut to what can be kept.
+    pub fn of(mut text: String) -> Self {
+        text.retain(|character| character != '\0');
+        if text.len() > Self::MAX {
+            let end = (0..=Self::MAX - '…'.len_utf8()).rev().find(|end| text.is_char_boundary(*end));
+            text.truncate(end.unwrap_or_default());
+            text.push('…');
+        }
+        Self(text)
+    }
+
+    /// Words that were stored.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl Deref for Message {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
 
 impl<const MAX: usize> Text<MAX> {
     /// Checks a text that came from outside.
@@ -76,6 +111,13 @@ mod tests {
         let problem = Text::<3>::parse("äöüß".into(), &At::Root).unwrap_err();
         assert_eq!(problem.code, ProblemCode::TooLong);
         assert!(problem.message.contains("at most 3"), "{}", problem.message);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let message = Message::of(format!("a\0{}", "ß".repeat(Message::MAX)));
+        assert!(message.len() <= Message::MAX && message.starts_with("aß") && message.ends_with("ß…"));
+        assert_eq!(&*Message::of("two\nlines".into()), "two\nlines");
     }
 
     #[test]

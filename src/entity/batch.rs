@@ -24,6 +24,8 @@ pub struct Model {
     pub started_at: Option<DateTimeUtc>,
     pub finished_at: Option<DateTimeUtc>,
     pub updated_at: DateTimeUtc,
+    pub unfinished: i32,
+    pub unsuccessful: i32,
 }
 
 /// Rows are joined by hand, where the store needs it.

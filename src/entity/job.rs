@@ -29,6 +29,10 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub started_at: Option<DateTimeUtc>,
     pub finished_at: Option<DateTimeUtc>,
+    pub priority: i32,
+    pub last_attempt: i32,
+    pub entered_at: DateTimeUtc,
+    pub published_at: Option<DateTimeUtc>,
 }
 
 /// Rows are joined by hand, where the store needs it.

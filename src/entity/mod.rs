@@ -2,8 +2,12 @@
 //! [`crate::domain`]; only [`crate::store`] reads and writes them.
 #![allow(missing_docs, reason = "a column bears the name of the domain field that documents it")]
 
+pub mod attempt;
 pub mod batch;
 pub mod connection;
 pub mod dependency;
+pub mod event;
 pub mod job;
+pub mod output;
 pub mod tenant;
+pub mod worker_call;

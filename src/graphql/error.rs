@@ -62,6 +62,8 @@ pub enum UserErrorCode {
     StaleVersion,
     /// The idempotency key was used before, with another input.
     IdempotencyConflict,
+    /// The lease is not, or no longer, that of a running attempt: whoever held it can change nothing.
+    LeaseLost,
     /// Other objects still refer to this one.
     InUse,
     /// The value is given by the system and can't be set or changed.

@@ -7,11 +7,14 @@ use super::{
     context::ContextExt,
     error::query_error,
     inline::{Inline, InlineList},
-    types::{batch::BatchNode, connection::ConnectionNode, job::JobNode, tenant::TenantNode},
+    types::{
+        batch::BatchNode, connection::ConnectionNode, event::EventNode, job::JobNode, tenant::TenantNode,
+    },
 };
 use crate::domain::{
     batch::Batch,
     connection::Connection,
+    event::{Event, EventFilter},
     job::Job,
     list::{BatchFilter, ConnectionFilter, JobFilter, Order},
     page::{self, Keyed, Page, Slice},
@@ -59,6 +62,14 @@ impl Node for JobNode {
     }
 }
 
+impl Node for EventNode {
+    type Object = Event;
+
+    fn object(&self) -> &Event {
+        &self.0
+    }
+}
+
 /// Which rows a list counts when somebody asks for the total.
 pub enum Counted {
     /// All tenants.
@@ -69,6 +80,8 @@ pub enum Counted {
     Batches(BatchFilter),
     /// Jobs that the filter lets through.
     Jobs(JobFilter),
+    /// Events that the filter lets through.
+    Events(EventFilter),
 }
 
 /// A page of a list, whatever is in it.
@@ -107,6 +120,7 @@ impl<N: Node> List<N> {
             Counted::Connections(filter) => services.connection_count(filter).await,
             Counted::Batches(filter) => services.batch_count(filter).await,
             Counted::Jobs(filter) => services.job_count(filter).await,
+            Counted::Events(filter) => services.event_count(filter).await,
         };
         Ok(i32::try_from(count.map_err(query_error)?).unwrap_or(i32::MAX))
     }
@@ -162,4 +176,5 @@ lists! {
     ConnectionConnection, ConnectionEdge, ConnectionNode, "connections";
     BatchConnection, BatchEdge, BatchNode, "batches";
     JobConnection, JobEdge, JobNode, "jobs";
+    EventConnection, EventEdge, EventNode, "events";
 }

@@ -4,7 +4,12 @@
 //! They live for one request and keep nothing: a mutation in the same request may change what an
 //! earlier one has read.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_graphql::{
     dataloader::{DataLoader, Loader},
@@ -13,6 +18,8 @@ use async_graphql::{
 
 use crate::{
     domain::{
+        attempt::Attempt,
+        blocked::BlockReason,
         connection::Connection,
         graph::Side,
         id::{BatchId, ConnectionId, JobId, TenantId},
@@ -40,6 +47,32 @@ pub struct GraphKey(pub BatchId, pub Parts);
 /// The jobs at the other ends of a job's edges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LinksKey(pub JobId, pub Side);
+
+/// What a job has put out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OutputKey(pub JobId);
+
+/// The attempts at a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AttemptsKey(pub JobId);
+
+/// Why a job does not run. Equal for the same job, however it was fetched.
+#[derive(Debug, Clone)]
+pub struct BlockedKey(pub Arc<Job>);
+
+impl PartialEq for BlockedKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for BlockedKey {}
+
+impl Hash for BlockedKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
 
 type Loaded<K, V> = Result<HashMap<K, V>, Arc<services::Error>>;
 
@@ -101,5 +134,39 @@ impl Loader<LinksKey> for Loaders {
             loaded.extend(links.into_iter().map(|(id, links)| (LinksKey(id, side), Arc::new(links))));
         }
         Ok(loaded)
+    }
+}
+
+impl Loader<OutputKey> for Loaders {
+    type Value = Arc<serde_json::Value>;
+    type Error = Arc<services::Error>;
+
+    async fn load(&self, keys: &[OutputKey]) -> Loaded<OutputKey, Arc<serde_json::Value>> {
+        let ids: Vec<JobId> = keys.iter().map(|OutputKey(id)| *id).collect();
+        let outputs = self.0.outputs(&ids).await?;
+        Ok(outputs.into_iter().map(|(id, output)| (OutputKey(id), output)).collect())
+    }
+}
+
+impl Loader<AttemptsKey> for Loaders {
+    type Value = Vec<Arc<Attempt>>;
+    type Error = Arc<services::Error>;
+
+    async fn load(&self, keys: &[AttemptsKey]) -> Loaded<AttemptsKey, Vec<Arc<Attempt>>> {
+        let ids: Vec<JobId> = keys.iter().map(|AttemptsKey(id)| *id).collect();
+        let attempts = self.0.attempts(&ids).await?;
+        Ok(attempts.into_iter().map(|(id, attempts)| (AttemptsKey(id), attempts)).collect())
+    }
+}
+
+impl Loader<BlockedKey> for Loaders {
+    type Value = Vec<BlockReason>;
+    type Error = Arc<services::Error>;
+
+    async fn load(&self, keys: &[BlockedKey]) -> Loaded<BlockedKey, Vec<BlockReason>> {
+        let jobs: Vec<Arc<Job>> = keys.iter().map(|BlockedKey(job)| job.clone()).collect();
+        let mut reasons = self.0.blocked_by(&jobs).await?;
+        let found = jobs.into_iter().filter_map(|job| Some((reasons.remove(&job.id)?, BlockedKey(job))));
+        Ok(found.map(|(reasons, key)| (key, reasons)).collect())
     }
 }

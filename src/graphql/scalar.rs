@@ -71,6 +71,28 @@ impl Since {
     }
 }
 
+/// The GraphQL scalar `BigCount`.
+#[derive(Clone, Copy)]
+pub struct BigCount(pub i64);
+
+/// A count that may be too large for `Int`: a whole number from 0 to 9223372036854775807. It is answered as a
+/// JSON number; you may write a number or its digits in a string.
+#[Scalar(name = "BigCount")]
+impl ScalarType for BigCount {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let count = match &value {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        count.map(Self).ok_or_else(|| InputValueError::expected_type(value))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Number(self.0.into())
+    }
+}
+
 /// The value of a point in time that may be missing.
 pub fn time(instant: Option<chrono::DateTime<Utc>>) -> Value {
     instant.map(DateTime).map_or(Value::Null, |time| time.to_value())

@@ -47,7 +47,7 @@ fn status_of_its_own(problem: &Problem) -> Option<StatusCode> {
         ProblemCode::NotFound | ProblemCode::InvalidId | ProblemCode::WrongIdKind => {
             about_the_batch.then_some(StatusCode::NOT_FOUND)
         }
-        ProblemCode::WrongState => about_the_batch.then_some(StatusCode::CONFLICT),
+        ProblemCode::WrongState | ProblemCode::LeaseLost => about_the_batch.then_some(StatusCode::CONFLICT),
         ProblemCode::StaleVersion if problem.path.is_empty() => Some(StatusCode::CONFLICT),
         ProblemCode::StaleVersion => Some(StatusCode::PRECONDITION_FAILED),
         ProblemCode::IdempotencyConflict | ProblemCode::InUse | ProblemCode::NameTaken => {

@@ -2,17 +2,31 @@
 //! rule is written twice.
 
 mod batches;
+mod blocked;
 mod connections;
+mod gather;
 mod graphs;
+mod history;
 mod jobs;
+mod random;
+mod runs;
 mod tenants;
+pub mod wakeups;
 
-use std::{collections::HashMap, hash::Hash};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 
 pub use batches::{Expected, Replacement};
 pub use graphs::{BatchGraph, ConnectionMap, Parts, WantedConnections};
+pub use history::BatchChanges;
+pub use runs::{Answer, Beat, Heard, Reaped, Started};
+
+use gather::Gather;
+use history::Follower;
+use runs::{ClaimQueue, Reporting, Runs};
+use wakeups::Wakeups;
 
 use crate::{
     clock::Clock,
@@ -29,6 +43,11 @@ pub struct Services {
     store: Store,
     clock: Clock,
     limits: BatchLimits,
+    wakeups: Arc<Wakeups>,
+    reports: Gather<Reporting, Answer>,
+    claims: ClaimQueue,
+    history: Follower,
+    stop: watch::Sender<bool>,
 }
 
 /// Why something was not done.
@@ -39,7 +58,13 @@ pub enum Error {
     Rejected(Vec<Problem>),
     /// It is our fault or the database's.
     #[error(transparent)]
-    Failed(#[from] store::Error),
+    Failed(Arc<store::Error>),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Failed(Arc::new(error))
+    }
 }
 
 /// What the database says when it stands against us, as far as callers need to know.
@@ -58,9 +83,31 @@ impl From<Problem> for Error {
 }
 
 impl Services {
-    /// The use cases on this store.
+    /// The use cases on this store. Must be called on a Tokio runtime: claims and reports gather in
+    /// tasks of their own.
     pub fn new(store: Store, clock: Clock, limits: BatchLimits) -> Self {
-        Self { store, clock, limits }
+        let wakeups = Arc::new(Wakeups::default());
+        let runs = Runs { store: store.clone(), clock: clock.clone(), wakeups: wakeups.clone() };
+        let (stop, stopped) = watch::channel(false);
+        let reports = runs::reports(&runs);
+        let claims = ClaimQueue::start(runs, stopped);
+        let history = history::follower(&store, &clock, &wakeups);
+        Self { store, clock, limits, wakeups, reports, claims, history, stop }
+    }
+
+    /// The wake-ups of this server.
+    pub fn wakeups(&self) -> &Arc<Wakeups> {
+        &self.wakeups
+    }
+
+    /// The time of day.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The server stops: nobody waits for work any longer.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
     }
 
     /// Asks the database whether it is there.

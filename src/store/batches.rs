@@ -166,6 +166,8 @@ fn row(batch: &Batch) -> ActiveModel {
         started_at: Set(batch.state.started_at()),
         finished_at: Set(batch.state.finished_at()),
         updated_at: Set(batch.updated_at),
+        unfinished: Set(batch.unfinished as i32),
+        unsuccessful: Set(batch.unsuccessful as i32),
     }
 }
 
@@ -212,6 +214,8 @@ impl TryFrom<Model> for Batch {
                 .ok_or_else(|| corrupt("failure_policy"))?,
             state,
             version: row.version,
+            unfinished: u32::try_from(row.unfinished).map_err(|_| corrupt("unfinished"))?,
+            unsuccessful: u32::try_from(row.unsuccessful).map_err(|_| corrupt("unsuccessful"))?,
             revision: row.revision,
             created_at: row.created_at,
             updated_at: row.updated_at,

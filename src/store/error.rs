@@ -19,6 +19,15 @@ pub enum Error {
         /// The row's id.
         id: Uuid,
     },
+    /// Rows that were locked, or that nobody else may change, have changed all the same.
+    #[error("rows of the table {table} changed under a lock")]
+    Raced {
+        /// The table.
+        table: &'static str,
+    },
+    /// The work was given up before it was done: the server stops.
+    #[error("the work was interrupted")]
+    Interrupted,
     /// The database has changes that this program does not know.
     #[error("this database was written by a newer version of Sluice (it has {0}); use that version")]
     Newer(String),
@@ -59,7 +68,8 @@ impl Error {
                     _ => false,
                 }
             }
-            Self::Database(_) | Self::Corrupt { .. } | Self::Newer(_) => false,
+            Self::Interrupted => true,
+            Self::Database(_) | Self::Corrupt { .. } | Self::Raced { .. } | Self::Newer(_) => false,
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::{
     entity::job::{ActiveModel, Column, Entity, Model},
 };
 
-/// A statement has at most 32,766 parameters on SQLite, and a row 22 columns.
+/// A statement has at most 32,766 parameters on SQLite, and a row 26 columns.
 const ROWS_PER_INSERT: usize = 1024;
 
 /// The jobs with these ids, in no order.
@@ -73,6 +73,10 @@ fn model(row: &QueryResult) -> Result<Model, DbErr> {
         created_at: columns.next()?,
         started_at: columns.next()?,
         finished_at: columns.next()?,
+        priority: columns.next()?,
+        last_attempt: columns.next()?,
+        entered_at: columns.next()?,
+        published_at: columns.next()?,
     })
 }
 
@@ -176,15 +180,6 @@ pub async fn delete_of_batch(db: &impl ConnectionTrait, batch: BatchId) -> Resul
 }
 
 fn row(NewRow { job, unsatisfied }: &NewRow<'_>) -> ActiveModel {
-    let not_before = match &job.state {
-        JobState::Ready { not_before } => *not_before,
-        JobState::Blocked
-        | JobState::Running { .. }
-        | JobState::Succeeded { .. }
-        | JobState::Failed { .. }
-        | JobState::Skipped { .. }
-        | JobState::Canceled { .. } => None,
-    };
     ActiveModel {
         id: Set(job.id.uuid()),
         batch_id: Set(job.batch_id.uuid()),
@@ -204,10 +199,14 @@ fn row(NewRow { job, unsatisfied }: &NewRow<'_>) -> ActiveModel {
         status: Set(job.state.status().name().into()),
         attempt: Set(job.attempt),
         max_attempts: Set(job.max_attempts),
-        not_before: Set(not_before),
+        not_before: Set(job.state.not_before()),
         created_at: Set(job.created_at),
         started_at: Set(job.state.started_at()),
         finished_at: Set(job.state.finished_at()),
+        priority: Set(job.priority),
+        last_attempt: Set(job.last_attempt),
+        entered_at: Set(job.entered_at),
+        published_at: Set(job.published_at),
     }
 }
 
@@ -277,8 +276,12 @@ impl TryFrom<Model> for Job {
             connection_id: ConnectionId::from_uuid(row.connection_id),
             allow_delete: row.allow_delete,
             max_attempts: row.max_attempts,
+            priority: row.priority,
             attempt: row.attempt,
+            last_attempt: row.last_attempt,
             state,
+            entered_at: row.entered_at,
+            published_at: row.published_at,
             created_at: row.created_at,
         })
     }

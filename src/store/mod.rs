@@ -1,15 +1,21 @@
 //! All SQL. Functions take any connection or transaction; rows become domain values on the way out.
 
+pub mod attempts;
 pub mod batches;
+pub mod claims;
 mod columns;
 pub mod connections;
 pub mod dependencies;
 mod error;
+pub mod events;
 pub mod jobs;
 mod keys;
 mod keyset;
+mod many;
 mod migrate;
+pub mod runs;
 pub mod tenants;
+pub mod wakeups;
 
 use std::time::Duration;
 
@@ -23,6 +29,7 @@ use sea_orm::{
 pub use error::{Error, Guarded, Written};
 pub use keys::CHUNK;
 pub use migrate::{MigrationStatus, migrate, migration_status};
+pub use wakeups::Listener;
 
 use crate::config::{DatabaseConfig, DatabaseUrl};
 

@@ -2,15 +2,24 @@
 
 mod batches;
 mod connections;
+mod control;
 mod tenants;
+mod workers;
 
 use async_graphql::MergedObject;
 
 pub use batches::CreateBatchInput;
+pub use control::RetryBatchInput;
 
 /// What can be changed.
 #[derive(MergedObject, Default)]
-pub struct Mutation(tenants::TenantMutation, connections::ConnectionMutation, batches::BatchMutation);
+pub struct Mutation(
+    tenants::TenantMutation,
+    connections::ConnectionMutation,
+    batches::BatchMutation,
+    control::ControlMutation,
+    workers::WorkerMutation,
+);
 
 /// A mutation's payload: the object that was made, and what was wrong.
 macro_rules! payload {

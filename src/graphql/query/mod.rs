@@ -2,14 +2,17 @@
 
 mod batches;
 mod connections;
+mod events;
 mod jobs;
 mod nodes;
+mod retries;
 mod tenants;
 
 use async_graphql::MergedObject;
 
 pub use batches::batch_list;
 pub use connections::connection_list;
+pub use events::event_list;
 
 /// What can be read.
 #[derive(MergedObject, Default)]
@@ -19,4 +22,6 @@ pub struct Query(
     connections::ConnectionQuery,
     batches::BatchQuery,
     jobs::JobQuery,
+    retries::RetryQuery,
+    events::EventQuery,
 );

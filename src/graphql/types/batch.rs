@@ -9,6 +9,7 @@ use async_graphql::{
 
 use super::{
     connection::{ConnectionNode, load_connection},
+    event::EventFilterInput,
     job::{JobNode, JobStatus, JobType},
     plan::PlanNode,
     tenant::TenantNode,
@@ -18,13 +19,16 @@ use crate::{
         batch,
         id::ConnectionId,
         job::{self, Job},
+        page::PageArgs,
         plan::BatchPlan,
     },
     graphql::{
         context::ContextExt,
         error::gone,
         inline::{Asked, AtHand, Inline, InlineList, walk, walk_list},
+        lists::EventConnection,
         loaders::GraphKey,
+        query::event_list,
         scalar::{DateTime, Since, since, time},
     },
     services::{BatchGraph, Parts},
@@ -209,6 +213,23 @@ impl BatchNode {
             _ => BatchPlan::default(),
         };
         Ok(PlanNode::stored(plan, graph))
+    }
+
+    /// What has happened to it and its jobs, oldest first.
+    #[allow(clippy::too_many_arguments, reason = "the arguments that Relay specifies")]
+    async fn events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which of them.")] filter: Option<EventFilterInput>,
+        #[graphql(
+            desc = "How many from the start, at most 100; 20 when neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<EventConnection> {
+        event_list(ctx, filter, Some(self.0.batch.id), PageArgs { first, after, last, before }).await
     }
 
     /// When it was made.

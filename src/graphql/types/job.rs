@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    Context, Enum, ID, Object, Result, ScalarType, SimpleObject, Value, resolver_utils::enum_value,
+    Context, Enum, ID, Json, Object, Result, ScalarType, SimpleObject, Value, resolver_utils::enum_value,
 };
 
 use super::{
+    attempt::{AttemptNode, JobError, JobProgress},
     batch::BatchNode,
+    blocked::BlockReason,
     connection::{ConnectionNode, load_connection},
 };
 use crate::{
     domain::{
+        attempt::{Attempt, AttemptOutcome},
         graph::{Link, Side},
         job::{self, Job, LinkedJob, RequirementKind as Kind},
         since::Window,
@@ -20,7 +23,7 @@ use crate::{
         context::ContextExt,
         error::gone,
         inline::{Asked, AtHand, Inline, InlineList, walk, walk_list},
-        loaders::{GraphKey, LinksKey},
+        loaders::{AttemptsKey, BlockedKey, GraphKey, LinksKey, OutputKey},
         scalar::{DateTime, Since, since, time},
     },
     services::{BatchGraph, Parts},
@@ -51,7 +54,7 @@ pub enum JobType {
 pub enum JobStatus {
     /// A required object is not there yet.
     Blocked,
-    /// It may be claimed.
+    /// It may be claimed, from `notBefore` on.
     Ready,
     /// A worker runs it.
     Running,
@@ -135,6 +138,14 @@ impl JobNode {
         Ok(self.job.window.or(self.own_batch(ctx).await?.batch.window))
     }
 
+    /// The attempts at it; no statement where there are none.
+    async fn own_attempts(&self, ctx: &Context<'_>) -> Result<Vec<Arc<Attempt>>> {
+        if self.job.last_attempt == 0 {
+            return Ok(Vec::new());
+        }
+        Ok(ctx.load(AttemptsKey(self.job.id)).await?.unwrap_or_default())
+    }
+
     /// The jobs at the other ends of its edges.
     async fn links(&self, ctx: &Context<'_>, other: Side) -> Result<InlineList<JobDependency>> {
         if let Some(links) = self.fetched_links(other) {
@@ -169,7 +180,7 @@ impl JobNode {
             Side::Required => &job.job,
             Side::Dependent => &self.job,
         };
-        JobDependency { kind: kind.into(), satisfied: kind.satisfied_by(&required.state), job: Inline(job) }
+        JobDependency { kind: kind.into(), satisfied: kind.satisfied_by(required), job: Inline(job) }
     }
 }
 
@@ -266,7 +277,8 @@ impl JobNode {
         self.job.wave
     }
 
-    /// How many attempts were started.
+    /// How many attempts count against `maxAttempts`: those that were started since the batch was last
+    /// retried, and not given back.
     async fn attempt(&self) -> i32 {
         self.job.attempt
     }
@@ -274,6 +286,47 @@ impl JobNode {
     /// How many attempts it has.
     async fn max_attempts(&self) -> i32 {
         self.job.max_attempts
+    }
+
+    /// The attempts at it, oldest first.
+    async fn attempts(&self, ctx: &Context<'_>) -> Result<Vec<AttemptNode>> {
+        Ok(self.own_attempts(ctx).await?.into_iter().map(AttemptNode).collect())
+    }
+
+    /// When it may be claimed, if it waits for a while after a failed attempt.
+    async fn not_before(&self) -> Option<DateTime> {
+        self.job.state.not_before().map(DateTime)
+    }
+
+    /// How far its current or last attempt is, as far as its worker has said.
+    async fn progress(&self, ctx: &Context<'_>) -> Result<Option<JobProgress>> {
+        let attempts = self.own_attempts(ctx).await?;
+        Ok(attempts.last().and_then(|attempt| attempt.progress.as_ref()).map(JobProgress::from))
+    }
+
+    /// What it has put out for those that require it.
+    async fn output(&self, ctx: &Context<'_>) -> Result<Option<Json<serde_json::Value>>> {
+        Ok(ctx.load(OutputKey(self.job.id)).await?.map(|output| Json((*output).clone())))
+    }
+
+    /// What went wrong the last time; null when nothing did, or when it has succeeded since.
+    async fn error(&self, ctx: &Context<'_>) -> Result<Option<JobError>> {
+        let attempts = self.own_attempts(ctx).await?;
+        let ends = attempts.iter().rev().filter_map(|attempt| attempt.end.as_ref());
+        Ok(ends
+            .filter(|end| end.outcome != AttemptOutcome::Released)
+            .take(1)
+            .find_map(|end| end.error.as_ref().map(JobError::from)))
+    }
+
+    /// Everything that keeps it from running; empty when it runs, has ended, or will be given to the next
+    /// worker that asks.
+    async fn blocked_by(&self, ctx: &Context<'_>) -> Result<Vec<BlockReason>> {
+        if self.job.state.has_ended() {
+            return Ok(Vec::new());
+        }
+        let reasons = ctx.load(BlockedKey(self.job.clone())).await?.unwrap_or_default();
+        Ok(reasons.into_iter().map(BlockReason::from).collect())
     }
 
     /// When it was made.
@@ -316,6 +369,7 @@ impl AtHand for JobNode {
             "status" => enum_value(JobStatus::from(job.state.status())),
             "wave" => job.wave.into(),
             "attempt" => job.attempt.into(),
+            "notBefore" => time(job.state.not_before()),
             "maxAttempts" => job.max_attempts.into(),
             "createdAt" => DateTime(job.created_at).to_value(),
             "startedAt" => time(job.state.started_at()),

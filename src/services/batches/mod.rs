@@ -10,11 +10,12 @@ use std::{
 
 use check::References;
 
-use super::{BatchGraph, Error, Parts, Services, not_found};
+use super::{BatchGraph, Error, Parts, Services, not_found, wakeups::Topic};
 use crate::{
     domain::{
         batch::{Batch, BatchState, NewBatch},
         draft::BatchDraft,
+        event::{Actor, Change, NewEvent},
         fingerprint::fingerprint,
         id::{BatchId, TenantId},
         plan::BatchPlan,
@@ -23,7 +24,7 @@ use crate::{
     store::{
         Guarded, Written,
         batches::{self, Idempotency},
-        jobs,
+        events, jobs,
     },
 };
 
@@ -123,7 +124,11 @@ impl Services {
             let transaction = self.store.write().await?;
             match write::insert(transaction.db(), &new).await? {
                 Written::Done => {
+                    let told = |new: &&Prepared| told(&new.graph.batch, Change::BatchCreated);
+                    let made: Vec<NewEvent> = new.iter().map(told).collect();
+                    events::append(transaction.db(), &made).await?;
                     transaction.commit().await?;
+                    self.wakeups.changed(&Topic::ALL);
                     return self.made(prepared, known).await;
                 }
                 Written::Duplicate => {}
@@ -149,6 +154,8 @@ impl Services {
             failure_policy: new.failure_policy,
             state: BatchState::Pending,
             version: 1,
+            unfinished: new.jobs.len() as u32,
+            unsuccessful: 0,
             revision: 1,
             created_at: now,
             updated_at: now,
@@ -246,6 +253,7 @@ impl Services {
             priority: new.priority,
             failure_policy: new.failure_policy,
             version: old.version + 1,
+            unfinished: new.jobs.len() as u32,
             revision: old.revision + 1,
             updated_at: self.now(),
             ..old
@@ -257,11 +265,14 @@ impl Services {
             Guarded::Changed => return Err(lost_race("this batch was changed just now")),
         }
         match write::insert_parts(transaction.db(), &[&graph]).await? {
-            Written::Done => transaction.commit().await?,
+            Written::Done => {}
             Written::Duplicate | Written::Reference => {
                 return Err(lost_race("a connection of this batch was deleted just now"));
             }
         }
+        events::append(transaction.db(), &[told(&graph.batch, Change::BatchReplaced)]).await?;
+        transaction.commit().await?;
+        self.wakeups.changed(&Topic::ALL);
         Ok(Arc::new(graph))
     }
 
@@ -281,12 +292,21 @@ impl Services {
         let last_seen = last_seen.filter(|seen| seen.batch.version == batch.version);
         match (last_seen, batches::delete(transaction.db(), id, batch.version).await?) {
             (Some(seen), Guarded::Done) => {
+                let event = NewEvent { at: self.now(), ..told(&batch, Change::BatchDeleted) };
+                events::append(transaction.db(), &[event]).await?;
                 transaction.commit().await?;
+                self.wakeups.changed(&[Topic::History]);
                 Ok(seen)
             }
             (None, _) | (_, Guarded::Changed) => Err(lost_race("this batch was changed just now")),
         }
     }
+}
+
+/// The event that a client has changed a batch, when it was last changed.
+fn told(batch: &Batch, change: Change) -> NewEvent {
+    let Batch { id, tenant_id, updated_at, .. } = *batch;
+    NewEvent { at: updated_at, actor: Actor::Client, tenant_id, batch_id: id, job_id: None, change }
 }
 
 fn check_version(batch: &Batch, expected: &Expected) -> Vec<Problem> {

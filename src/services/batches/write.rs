@@ -35,11 +35,15 @@ pub fn unstarted(batch: Batch, new: NewBatch, connections: Arc<ConnectionMap>) -
             connection_id: job.connection_id,
             window: job.window,
             allow_delete: job.allow_delete,
+            priority: batch.priority,
             max_attempts: job.max_attempts,
             attempt: 0,
+            last_attempt: 0,
             required_objects: job.required_objects,
             wave,
             state: if wave == 0 { JobState::Ready { not_before: None } } else { JobState::Blocked },
+            entered_at: batch.updated_at,
+            published_at: None,
             created_at: batch.updated_at,
         })
     });

@@ -1,17 +1,14 @@
 //! A server, and what its users do with it.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, atomic::AtomicI64},
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
+use chrono::TimeDelta;
 use reqwest::{Client, Method, StatusCode, header::HeaderMap};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use serde_json::{Value, json};
 use sluice::{
     app::{self, Application},
-    clock::Clock,
+    clock::{Clock, ManualClock},
     config::{Config, DatabaseConfig, DatabaseUrl, Limits},
     domain::draft::BatchLimits,
 };
@@ -30,7 +27,7 @@ pub struct TestApp {
     pub statements: Statements,
     address: SocketAddr,
     client: Client,
-    clock: Arc<AtomicI64>,
+    clock: ManualClock,
     database: TestDatabase,
 }
 
@@ -68,7 +65,7 @@ impl TestApp {
                 batch: BatchLimits { jobs: 10_000, dependencies: 100_000 },
             },
         };
-        let clock = Arc::new(AtomicI64::new(START));
+        let clock = ManualClock::new(START);
         let statements = Statements::default();
         let mut store = app::open(&config).await.unwrap();
         let observer = statements.clone();
@@ -96,7 +93,7 @@ impl TestApp {
 
     /// Lets time pass, in seconds.
     pub fn advance(&self, seconds: i64) {
-        self.clock.fetch_add(seconds * 1_000_000, std::sync::atomic::Ordering::Relaxed);
+        self.clock.advance(TimeDelta::seconds(seconds));
     }
 
     /// Sends a request as it is.

@@ -1,0 +1,25 @@
+//! What goes on without being asked for: one loop a file, each safe to run in all servers at once.
+
+mod listener;
+mod notifier;
+mod reaper;
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::{services::Services, store::Store};
+
+/// The loops of one server. They end when this is dropped.
+pub struct Background(#[expect(dead_code, reason = "dropping it ends the loops")] JoinSet<()>);
+
+impl Background {
+    /// Starts the loops.
+    pub fn start(services: &Arc<Services>, store: &Store) -> Self {
+        let mut loops = JoinSet::new();
+        loops.spawn(reaper::run(services.clone()));
+        loops.spawn(notifier::run(services.wakeups().clone(), store.clone()));
+        loops.spawn(listener::run(services.wakeups().clone(), store.clone()));
+        Self(loops)
+    }
+}

@@ -1,0 +1,360 @@
+//! The history: every change of state, who caused it and when.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{
+    attempt::JobError,
+    id::{BatchId, JobId, TenantId},
+    text::{Text, WorkerName},
+};
+
+/// Where an event stands in the history. Events are read in this order, which is that of the commits
+/// as readers see them: whoever has seen one never later finds another one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct EventPosition {
+    /// The database's number of the transaction that wrote it; 0 where there is one writer at a time.
+    pub transaction: i64,
+    /// Its number among the events, which rises within a transaction.
+    pub id: i64,
+}
+
+impl EventPosition {
+    /// The position as the key of a row in a list, whose keys are UUIDs elsewhere.
+    pub fn key(self) -> Uuid {
+        Uuid::from_u64_pair(self.transaction.unsigned_abs(), self.id.unsigned_abs())
+    }
+
+    /// The position with this key.
+    pub fn from_key(key: Uuid) -> Self {
+        let (transaction, id) = key.as_u64_pair();
+        let number = |bits| i64::try_from(bits).unwrap_or(i64::MAX);
+        Self { transaction: number(transaction), id: number(id) }
+    }
+}
+
+/// Who caused a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// A client of the API.
+    Client,
+    /// A worker, by the name that it gave.
+    Worker(WorkerName),
+    /// Sluice itself: a lease expired, for instance.
+    Sluice,
+}
+
+const WORKER: &str = "worker:";
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client => f.write_str("client"),
+            Self::Worker(name) => write!(f, "{WORKER}{name}"),
+            Self::Sluice => f.write_str("sluice"),
+        }
+    }
+}
+
+impl Actor {
+    /// The actor that was stored under this name.
+    pub fn stored(name: &str) -> Option<Self> {
+        match name {
+            "client" => Some(Self::Client),
+            "sluice" => Some(Self::Sluice),
+            other => other.strip_prefix(WORKER).map(|worker| Self::Worker(Text::stored(worker.to_owned()))),
+        }
+    }
+}
+
+/// What has changed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A batch was made.
+    BatchCreated,
+    /// The definition of a batch was replaced; its jobs are others now.
+    BatchReplaced,
+    /// A batch was removed with its jobs.
+    BatchDeleted,
+    /// The first job of a batch has started.
+    BatchStarted,
+    /// A batch was canceled, and waits for its running jobs to stop.
+    BatchCanceling,
+    /// Some jobs of a batch that had failed or was canceled are to run again.
+    BatchRetried,
+    /// All jobs of a batch have succeeded.
+    BatchSucceeded,
+    /// The last job of a batch has ended, and not all succeeded.
+    BatchFailed,
+    /// The last job of a canceled batch has ended.
+    BatchCanceled,
+    /// What a job requires is there, or it was retried and requires nothing more.
+    JobReady,
+    /// A job was retried, and what it requires is not there.
+    JobBlocked,
+    /// A worker has started an attempt.
+    JobStarted {
+        /// The number of the attempt.
+        attempt: i32,
+    },
+    /// A load has written its records.
+    LoadPublished {
+        /// The number of the attempt.
+        attempt: i32,
+    },
+    /// A job has done what it should.
+    JobSucceeded {
+        /// The number of the attempt.
+        attempt: i32,
+    },
+    /// An attempt failed or was lost, and the job is tried again.
+    AttemptFailed {
+        /// The number of the attempt.
+        attempt: i32,
+        /// What went wrong.
+        error: JobError,
+        /// When the job may be claimed again, UTC.
+        not_before: DateTime<Utc>,
+    },
+    /// A worker has given a job back unharmed.
+    JobReleased {
+        /// The number of the attempt.
+        attempt: i32,
+    },
+    /// A job failed for good.
+    JobFailed {
+        /// The number of the last attempt.
+        attempt: i32,
+        /// What went wrong with it.
+        error: JobError,
+    },
+    /// What a job requires can no longer arrive.
+    JobSkipped,
+    /// A job was canceled.
+    JobCanceled,
+}
+
+/// The name of a [`Change`] without what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// See [`Change::BatchCreated`].
+    BatchCreated,
+    /// See [`Change::BatchReplaced`].
+    BatchReplaced,
+    /// See [`Change::BatchDeleted`].
+    BatchDeleted,
+    /// See [`Change::BatchStarted`].
+    BatchStarted,
+    /// See [`Change::BatchCanceling`].
+    BatchCanceling,
+    /// See [`Change::BatchRetried`].
+    BatchRetried,
+    /// See [`Change::BatchSucceeded`].
+    BatchSucceeded,
+    /// See [`Change::BatchFailed`].
+    BatchFailed,
+    /// See [`Change::BatchCanceled`].
+    BatchCanceled,
+    /// See [`Change::JobReady`].
+    JobReady,
+    /// See [`Change::JobBlocked`].
+    JobBlocked,
+    /// See [`Change::JobStarted`].
+    JobStarted,
+    /// See [`Change::LoadPublished`].
+    LoadPublished,
+    /// See [`Change::JobSucceeded`].
+    JobSucceeded,
+    /// See [`Change::AttemptFailed`].
+    AttemptFailed,
+    /// See [`Change::JobReleased`].
+    JobReleased,
+    /// See [`Change::JobFailed`].
+    JobFailed,
+    /// See [`Change::JobSkipped`].
+    JobSkipped,
+    /// See [`Change::JobCanceled`].
+    JobCanceled,
+}
+
+impl EventKind {
+    const ALL: [Self; 19] = [
+        Self::BatchCreated,
+        Self::BatchReplaced,
+        Self::BatchDeleted,
+        Self::BatchStarted,
+        Self::BatchCanceling,
+        Self::BatchRetried,
+        Self::BatchSucceeded,
+        Self::BatchFailed,
+        Self::BatchCanceled,
+        Self::JobReady,
+        Self::JobBlocked,
+        Self::JobStarted,
+        Self::LoadPublished,
+        Self::JobSucceeded,
+        Self::AttemptFailed,
+        Self::JobReleased,
+        Self::JobFailed,
+        Self::JobSkipped,
+        Self::JobCanceled,
+    ];
+
+    /// The name that the database uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BatchCreated => "batch_created",
+            Self::BatchReplaced => "batch_replaced",
+            Self::BatchDeleted => "batch_deleted",
+            Self::BatchStarted => "batch_started",
+            Self::BatchCanceling => "batch_canceling",
+            Self::BatchRetried => "batch_retried",
+            Self::BatchSucceeded => "batch_succeeded",
+            Self::BatchFailed => "batch_failed",
+            Self::BatchCanceled => "batch_canceled",
+            Self::JobReady => "job_ready",
+            Self::JobBlocked => "job_blocked",
+            Self::JobStarted => "job_started",
+            Self::LoadPublished => "load_published",
+            Self::JobSucceeded => "job_succeeded",
+            Self::AttemptFailed => "attempt_failed",
+            Self::JobReleased => "job_released",
+            Self::JobFailed => "job_failed",
+            Self::JobSkipped => "job_skipped",
+            Self::JobCanceled => "job_canceled",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl Change {
+    /// The name of the change.
+    pub fn kind(&self) -> EventKind {
+        match self {
+            Self::BatchCreated => EventKind::BatchCreated,
+            Self::BatchReplaced => EventKind::BatchReplaced,
+            Self::BatchDeleted => EventKind::BatchDeleted,
+            Self::BatchStarted => EventKind::BatchStarted,
+            Self::BatchCanceling => EventKind::BatchCanceling,
+            Self::BatchRetried => EventKind::BatchRetried,
+            Self::BatchSucceeded => EventKind::BatchSucceeded,
+            Self::BatchFailed => EventKind::BatchFailed,
+            Self::BatchCanceled => EventKind::BatchCanceled,
+            Self::JobReady => EventKind::JobReady,
+            Self::JobBlocked => EventKind::JobBlocked,
+            Self::JobStarted { .. } => EventKind::JobStarted,
+            Self::LoadPublished { .. } => EventKind::LoadPublished,
+            Self::JobSucceeded { .. } => EventKind::JobSucceeded,
+            Self::AttemptFailed { .. } => EventKind::AttemptFailed,
+            Self::JobReleased { .. } => EventKind::JobReleased,
+            Self::JobFailed { .. } => EventKind::JobFailed,
+            Self::JobSkipped => EventKind::JobSkipped,
+            Self::JobCanceled => EventKind::JobCanceled,
+        }
+    }
+
+    /// The number of the attempt that it is about.
+    pub fn attempt(&self) -> Option<i32> {
+        match self {
+            Self::JobStarted { attempt }
+            | Self::LoadPublished { attempt }
+            | Self::JobSucceeded { attempt }
+            | Self::AttemptFailed { attempt, .. }
+            | Self::JobReleased { attempt }
+            | Self::JobFailed { attempt, .. } => Some(*attempt),
+            Self::BatchCreated
+            | Self::BatchReplaced
+            | Self::BatchDeleted
+            | Self::BatchStarted
+            | Self::BatchCanceling
+            | Self::BatchRetried
+            | Self::BatchSucceeded
+            | Self::BatchFailed
+            | Self::BatchCanceled
+            | Self::JobReady
+            | Self::JobBlocked
+            | Self::JobSkipped
+            | Self::JobCanceled => None,
+        }
+    }
+
+    /// What went wrong, if something did.
+    pub fn error(&self) -> Option<&JobError> {
+        match self {
+            Self::AttemptFailed { error, .. } | Self::JobFailed { error, .. } => Some(error),
+            Self::BatchCreated
+            | Self::BatchReplaced
+            | Self::BatchDeleted
+            | Self::BatchStarted
+            | Self::BatchCanceling
+            | Self::BatchRetried
+            | Self::BatchSucceeded
+            | Self::BatchFailed
+            | Self::BatchCanceled
+            | Self::JobReady
+            | Self::JobBlocked
+            | Self::JobStarted { .. }
+            | Self::LoadPublished { .. }
+            | Self::JobSucceeded { .. }
+            | Self::JobReleased { .. }
+            | Self::JobSkipped
+            | Self::JobCanceled => None,
+        }
+    }
+}
+
+/// An event that is to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// When it happened, UTC.
+    pub at: DateTime<Utc>,
+    /// Who caused it.
+    pub actor: Actor,
+    /// The tenant of the batch.
+    pub tenant_id: TenantId,
+    /// The batch.
+    pub batch_id: BatchId,
+    /// The job, if it is about one.
+    pub job_id: Option<JobId>,
+    /// What has changed.
+    pub change: Change,
+}
+
+/// An event of the history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Where it stands in the history.
+    pub position: EventPosition,
+    /// What happened.
+    pub event: NewEvent,
+}
+
+/// Which events; `None` and an empty list leave a question open.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Those of this tenant.
+    pub tenant_id: Option<TenantId>,
+    /// Those of this batch and its jobs.
+    pub batch_id: Option<BatchId>,
+    /// Those of this job.
+    pub job_id: Option<JobId>,
+    /// Those of one of these kinds.
+    pub kinds: Vec<EventKind>,
+}
+
+impl EventFilter {
+    /// Whether it lets an event through.
+    pub fn matches(&self, event: &NewEvent) -> bool {
+        let Self { tenant_id, batch_id, job_id, kinds } = self;
+        tenant_id.is_none_or(|tenant| tenant == event.tenant_id)
+            && batch_id.is_none_or(|batch| batch == event.batch_id)
+            && (job_id.is_none() || *job_id == event.job_id)
+            && (kinds.is_empty() || kinds.contains(&event.change.kind()))
+    }
+}

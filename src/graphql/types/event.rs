@@ -1,0 +1,235 @@
+//! The history.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject, Value};
+
+use super::{attempt::JobError, batch::BatchNode, job::JobNode, tenant::TenantNode};
+use crate::{
+    domain::{
+        event::{self, Actor, Change, Event},
+        id::{BatchId, JobId, TenantId},
+        problem::{At, Problem, keep},
+    },
+    graphql::{
+        context::ContextExt,
+        inline::{Asked, AtHand},
+        loaders::GraphKey,
+        lookahead,
+        scalar::DateTime,
+    },
+};
+
+/// What has changed.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "event::EventKind")]
+pub enum EventKind {
+    /// A batch was made.
+    BatchCreated,
+    /// The definition of a batch was replaced; its jobs are others now.
+    BatchReplaced,
+    /// A batch was removed with its jobs.
+    BatchDeleted,
+    /// The first job of a batch has started.
+    BatchStarted,
+    /// A batch was canceled, and waits for its running jobs to stop.
+    BatchCanceling,
+    /// Jobs of a batch that had not succeeded are to run again.
+    BatchRetried,
+    /// All jobs of a batch have succeeded.
+    BatchSucceeded,
+    /// The last job of a batch has ended, and not all succeeded.
+    BatchFailed,
+    /// The last job of a canceled batch has ended.
+    BatchCanceled,
+    /// What a job requires is there, or it was retried and requires nothing more.
+    JobReady,
+    /// A job was retried, and what it requires is not there.
+    JobBlocked,
+    /// A worker has started an attempt.
+    JobStarted,
+    /// A load has written its records; who waits for no more may start.
+    LoadPublished,
+    /// A job has done what it should.
+    JobSucceeded,
+    /// An attempt failed or was lost, and the job is tried again.
+    AttemptFailed,
+    /// A worker has given a job back unharmed.
+    JobReleased,
+    /// A job failed for good.
+    JobFailed,
+    /// What a job requires can no longer arrive.
+    JobSkipped,
+    /// A job was canceled.
+    JobCanceled,
+}
+
+/// What kind of actor caused a change.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActorKind {
+    /// A client of the API.
+    Client,
+    /// A worker.
+    Worker,
+    /// Sluice itself: a lease expired, or one change brought about another.
+    Sluice,
+}
+
+/// Who caused a change.
+#[derive(SimpleObject)]
+#[graphql(name = "Actor", serial)]
+pub struct ActorNode {
+    /// What kind of actor it is.
+    kind: ActorKind,
+    /// What a worker calls itself; null for others.
+    name: Option<String>,
+}
+
+impl From<&Actor> for ActorNode {
+    fn from(actor: &Actor) -> Self {
+        match actor {
+            Actor::Client => Self { kind: ActorKind::Client, name: None },
+            Actor::Worker(name) => Self { kind: ActorKind::Worker, name: Some(name.to_string()) },
+            Actor::Sluice => Self { kind: ActorKind::Sluice, name: None },
+        }
+    }
+}
+
+/// The GraphQL type `Event`.
+#[derive(Clone)]
+pub struct EventNode(pub Arc<Event>);
+
+/// One change of state: what, when, by whom. Never edited, and there even when the batch is gone.
+#[Object(name = "Event")]
+impl EventNode {
+    /// What has changed.
+    async fn kind(&self) -> EventKind {
+        self.0.event.change.kind().into()
+    }
+
+    /// When it changed.
+    async fn at(&self) -> DateTime {
+        DateTime(self.0.event.at)
+    }
+
+    /// Who caused it.
+    async fn actor(&self) -> ActorNode {
+        ActorNode::from(&self.0.event.actor)
+    }
+
+    /// The id of the tenant of the batch.
+    async fn tenant_id(&self) -> ID {
+        self.0.event.tenant_id.to_string().into()
+    }
+
+    /// The tenant of the batch; null when it was removed since.
+    async fn tenant(&self, ctx: &Context<'_>) -> Result<Option<TenantNode>> {
+        Ok(ctx.load(self.0.event.tenant_id).await?.map(TenantNode))
+    }
+
+    /// The id of the batch.
+    async fn batch_id(&self) -> ID {
+        self.0.event.batch_id.to_string().into()
+    }
+
+    /// The batch as it is now; null when it was removed since.
+    async fn batch(&self, ctx: &Context<'_>) -> Result<Option<BatchNode>> {
+        let parts = lookahead::parts_of_batch(&ctx.look_ahead());
+        Ok(ctx.load(GraphKey(self.0.event.batch_id, parts)).await?.map(BatchNode))
+    }
+
+    /// The id of the job, if it is about one.
+    async fn job_id(&self) -> Option<ID> {
+        self.0.event.job_id.map(|job| job.to_string().into())
+    }
+
+    /// The job as it is now, if the event is about one; null when it was removed since.
+    async fn job(&self, ctx: &Context<'_>) -> Result<Option<JobNode>> {
+        match self.0.event.job_id {
+            Some(job) => Ok(ctx.load(job).await?.map(JobNode::alone)),
+            None => Ok(None),
+        }
+    }
+
+    /// The number of the attempt, if it is about one.
+    async fn attempt(&self) -> Option<i32> {
+        self.0.event.change.attempt()
+    }
+
+    /// What went wrong, if something did.
+    async fn error(&self) -> Option<JobError> {
+        self.0.event.change.error().map(JobError::from)
+    }
+
+    /// When the job may be claimed again after a failed attempt.
+    async fn not_before(&self) -> Option<DateTime> {
+        match &self.0.event.change {
+            Change::AttemptFailed { not_before, .. } => Some(DateTime(*not_before)),
+            Change::BatchCreated
+            | Change::BatchReplaced
+            | Change::BatchDeleted
+            | Change::BatchStarted
+            | Change::BatchCanceling
+            | Change::BatchRetried
+            | Change::BatchSucceeded
+            | Change::BatchFailed
+            | Change::BatchCanceled
+            | Change::JobReady
+            | Change::JobBlocked
+            | Change::JobStarted { .. }
+            | Change::LoadPublished { .. }
+            | Change::JobSucceeded { .. }
+            | Change::JobReleased { .. }
+            | Change::JobFailed { .. }
+            | Change::JobSkipped
+            | Change::JobCanceled => None,
+        }
+    }
+}
+
+impl AtHand for EventNode {
+    fn at_hand(&self, _: &Asked<'_>) -> Option<Value> {
+        None
+    }
+}
+
+/// Which events. What is left out lets everything through; all that is given must hold.
+#[derive(InputObject, Default)]
+#[graphql(name = "EventFilter")]
+pub struct EventFilterInput {
+    /// Those of this tenant.
+    tenant_id: Option<ID>,
+    /// Those of this batch and its jobs.
+    batch_id: Option<ID>,
+    /// Those of this job.
+    job_id: Option<ID>,
+    /// Those of one of these kinds; an empty list lets everything through.
+    kinds: Option<Vec<EventKind>>,
+}
+
+impl EventFilterInput {
+    /// The filter of the domain, within what the list is already bound to.
+    pub fn parse(self, batch: Option<BatchId>) -> Result<event::EventFilter, Vec<Problem>> {
+        let at = At::Root.field("filter");
+        let mut problems = Vec::new();
+        let tenant_id =
+            self.tenant_id.and_then(|id| keep(TenantId::parse(&id, &at.field("tenant_id")), &mut problems));
+        let batch_id =
+            self.batch_id.and_then(|id| keep(BatchId::parse(&id, &at.field("batch_id")), &mut problems));
+        let job_id = self.job_id.and_then(|id| keep(JobId::parse(&id, &at.field("job_id")), &mut problems));
+        if let (Some(batch), Some(asked)) = (batch, batch_id)
+            && batch != asked
+        {
+            let message = "these are the events of another batch; leave this out";
+            let code = crate::domain::problem::ProblemCode::InvalidValue;
+            problems.push(at.field("batch_id").problem(code, message));
+        }
+        let kinds = self.kinds.unwrap_or_default().into_iter().map(Into::into).collect();
+        let batch_id = batch_id.or(batch);
+        if problems.is_empty() {
+            Ok(event::EventFilter { tenant_id, batch_id, job_id, kinds })
+        } else {
+            Err(problems)
+        }
+    }
+}

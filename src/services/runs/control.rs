@@ -1,0 +1,122 @@
+//! Cancel and retry.
+
+use std::sync::Arc;
+
+use super::ledger::Ledger;
+use crate::{
+    domain::{
+        batch::{Batch, BatchState},
+        event::{Actor, Change},
+        graph::{Edge, JobGraph},
+        id::{BatchId, JobId},
+        job::Job,
+        problem::{At, Problem, ProblemCode},
+        rerun::{Rerun, rerun},
+    },
+    services::{BatchGraph, Error, Parts, Services, not_found, wakeups::Topic},
+    store::{self, Db, attempts, dependencies, jobs, runs},
+};
+
+impl Services {
+    /// Cancels a batch: nothing new starts, and it ends when the last running job has stopped. One that
+    /// was canceled already stays as it is.
+    pub async fn cancel_batch(&self, id: BatchId) -> Result<Arc<BatchGraph>, Error> {
+        let transaction = self.store.write().await?;
+        let db = transaction.db();
+        let batch = lock(db, id).await?;
+        match batch.state {
+            BatchState::Canceling { .. } | BatchState::Canceled { .. } => {}
+            BatchState::Succeeded { .. } | BatchState::Failed { .. } => {
+                let message = format!("this batch has {} already", batch.state.status().name());
+                return Err(At::Root.field("id").problem(ProblemCode::WrongState, message).into());
+            }
+            BatchState::Pending | BatchState::Running { .. } => {
+                let mut ledger = Ledger::new(vec![batch], self.now());
+                ledger.cancel(db, id, &Actor::Client).await?;
+                ledger.write(db).await?;
+                transaction.commit().await?;
+                self.wakeups.changed(&[Topic::History]);
+            }
+        }
+        self.changed_batch(id).await
+    }
+
+    /// Lets jobs of a batch that failed, were skipped or canceled run again: all of them, or the named
+    /// ones and what must run with them. Where there are none, the batch stays as it is.
+    pub async fn retry_batch(
+        &self,
+        id: BatchId,
+        named: Option<Vec<JobId>>,
+    ) -> Result<Arc<BatchGraph>, Error> {
+        let transaction = self.store.write().await?;
+        let db = transaction.db();
+        let mut batch = lock(db, id).await?;
+        check_retry(&batch)?;
+        let (jobs, graph) = definition(db, id).await?;
+        let rerun = rerun(&jobs, &graph, named.as_deref())?;
+        if !rerun.jobs.is_empty() && batch.retry(rerun.jobs.len() as u32).is_ok() {
+            let again: Vec<(&Job, usize)> = rerun.of(&jobs).collect();
+            let ids: Vec<JobId> = again.iter().map(|(job, _)| job.id).collect();
+            let now = self.now();
+            runs::start_over(db, &again, now).await?;
+            attempts::forget_outputs(db, &ids).await?;
+            let mut ledger = Ledger::new(vec![batch], now);
+            ledger.record(id, None, &Actor::Client, Change::BatchRetried);
+            for (job, unsatisfied) in again {
+                let change = if unsatisfied == 0 { Change::JobReady } else { Change::JobBlocked };
+                ledger.record(id, Some(job.id), &Actor::Client, change);
+            }
+            ledger.write(db).await?;
+            transaction.commit().await?;
+            self.wakeups.changed(&Topic::ALL);
+        }
+        self.changed_batch(id).await
+    }
+
+    /// What [`Self::retry_batch`] would run again, and what it would use again.
+    pub async fn plan_retry(
+        &self,
+        id: BatchId,
+        named: Option<Vec<JobId>>,
+    ) -> Result<(Arc<BatchGraph>, Rerun), Error> {
+        let graph = self
+            .batches_by_id(&[id], Parts::DEFINITION)
+            .await?
+            .remove(&id)
+            .ok_or_else(|| not_found("batch"))?;
+        check_retry(&graph.batch)?;
+        let rerun = match (&graph.jobs, &graph.edges) {
+            (Some(jobs), Some(edges)) => rerun(jobs, edges, named.as_deref())?,
+            (Some(_), None) | (None, Some(_)) | (None, None) => Rerun::default(),
+        };
+        Ok((graph, rerun))
+    }
+
+    /// A batch that was changed a moment ago, as its writer sees it.
+    async fn changed_batch(&self, id: BatchId) -> Result<Arc<BatchGraph>, Error> {
+        let found = self.batches_by_id(&[id], Parts::default()).await?.remove(&id);
+        Ok(found.ok_or_else(|| not_found("batch"))?)
+    }
+}
+
+async fn lock(db: &impl Db, id: BatchId) -> Result<Batch, Error> {
+    Ok(runs::lock(db, &[id]).await?.pop().ok_or_else(|| not_found("batch"))?)
+}
+
+fn check_retry(batch: &Batch) -> Result<(), Problem> {
+    if batch.is_canceling() {
+        let message = "this batch is being canceled; retry it when its last job has stopped";
+        return Err(At::Root.field("id").problem(ProblemCode::WrongState, message));
+    }
+    Ok(())
+}
+
+/// The jobs of a batch and which waits for which.
+async fn definition(db: &impl Db, id: BatchId) -> Result<(Vec<Arc<Job>>, JobGraph), store::Error> {
+    let jobs: Vec<Arc<Job>> = jobs::of_batches(db, &[id]).await?.into_iter().map(Arc::new).collect();
+    let edges = dependencies::of_batches(db, &[id]).await?;
+    let edges: Vec<Edge> = edges.into_iter().map(|edge| edge.edge).collect();
+    let corrupt = store::Error::Corrupt { table: "dependencies", column: "required", id: id.uuid() };
+    let graph = JobGraph::new(jobs.len(), &edges).ok_or(corrupt)?;
+    Ok((jobs, graph))
+}

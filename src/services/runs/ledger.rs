@@ -1,0 +1,103 @@
+//! What one transaction changes in the batches that it has locked, and what it tells of it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    domain::{
+        batch::Batch,
+        event::{Actor, Change, NewEvent},
+        id::{BatchId, JobId},
+        transition::Ended,
+    },
+    store::{self, Db, events, runs},
+};
+
+/// The locked batches, how many of their jobs have ended, and the events to be appended.
+pub struct Ledger {
+    now: DateTime<Utc>,
+    batches: BTreeMap<BatchId, (Batch, Ended)>,
+    events: Vec<NewEvent>,
+}
+
+impl Ledger {
+    /// Nothing has changed yet.
+    pub fn new(batches: Vec<Batch>, now: DateTime<Utc>) -> Self {
+        let batches = batches.into_iter().map(|batch| (batch.id, (batch, Ended::default()))).collect();
+        Self { now, batches, events: Vec::new() }
+    }
+
+    /// A locked batch.
+    pub fn batch(&self, id: BatchId) -> Option<&Batch> {
+        self.batches.get(&id).map(|(batch, _)| batch)
+    }
+
+    /// A locked batch, to be changed.
+    pub fn batch_mut(&mut self, id: BatchId) -> Option<&mut Batch> {
+        self.batches.get_mut(&id).map(|(batch, _)| batch)
+    }
+
+    /// Something has happened to a batch, or to a job of it.
+    pub fn record(&mut self, batch_id: BatchId, job_id: Option<JobId>, actor: &Actor, change: Change) {
+        if let Some((batch, _)) = self.batches.get(&batch_id) {
+            let (at, tenant_id, actor) = (self.now, batch.tenant_id, actor.clone());
+            self.events.push(NewEvent { at, actor, tenant_id, batch_id, job_id, change });
+        }
+    }
+
+    /// Jobs of a batch have ended.
+    pub fn end_jobs(&mut self, batch_id: BatchId, ended: Ended) {
+        if let Some((_, so_far)) = self.batches.get_mut(&batch_id) {
+            *so_far += ended;
+        }
+    }
+
+    /// Counts what has ended so far, so that a batch has ended if it has. Says which have.
+    pub fn settle(&mut self) {
+        let mut ended_batches = Vec::new();
+        for (id, (batch, ended)) in &mut self.batches {
+            if let Some(change) = batch.end_jobs(std::mem::take(ended), self.now) {
+                ended_batches.push((*id, change));
+            }
+        }
+        for (id, change) in ended_batches {
+            self.record(id, None, &Actor::Sluice, change);
+        }
+    }
+
+    /// Cancels a batch: its jobs that do not run at once, and itself when the last that runs has stopped.
+    /// A batch that has ended, or is being canceled, stays as it is.
+    pub async fn cancel(&mut self, db: &impl Db, id: BatchId, actor: &Actor) -> Result<(), store::Error> {
+        let waiting = runs::cancel_waiting(db, id, self.now).await?;
+        let ended = Ended { succeeded: 0, otherwise: waiting.len() as u32 };
+        let now = self.now;
+        let Some(Ok(change)) = self.batch_mut(id).map(|batch| batch.cancel(ended, now)) else {
+            return Err(store::Error::Raced { table: "batches" });
+        };
+        for job in waiting {
+            self.record(id, Some(job), actor, Change::JobCanceled);
+        }
+        self.record(id, None, actor, change);
+        Ok(())
+    }
+
+    /// Writes the batches that something has happened to, and the events.
+    pub async fn write(mut self, db: &impl Db) -> Result<(), store::Error> {
+        if self.events.is_empty() {
+            return Ok(());
+        }
+        let mut changed: Vec<BatchId> = self.events.iter().map(|event| event.batch_id).collect();
+        changed.sort_unstable();
+        changed.dedup();
+        let mut batches = Vec::with_capacity(changed.len());
+        for id in changed {
+            if let Some((mut batch, _)) = self.batches.remove(&id) {
+                batch.touch(self.now);
+                batches.push(batch);
+            }
+        }
+        runs::write_batches(db, &batches).await?;
+        events::append(db, &self.events).await
+    }
+}

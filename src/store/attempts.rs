@@ -1,0 +1,221 @@
+//! Attempts, with their leases, and what jobs have put out.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{OnConflict, SimpleExpr},
+};
+use serde_json::Value;
+
+use super::{Error, keys::is_any_of, many::Update};
+use crate::{
+    domain::{
+        attempt::{Attempt, AttemptEnd, AttemptOutcome, JobError, Progress},
+        id::{BatchId, JobId},
+        lease::{LeaseDuration, LeaseHash},
+        text::{Message, Text},
+    },
+    entity::{
+        attempt::{ActiveModel, Column, Entity, Model},
+        output,
+    },
+};
+
+/// A statement has at most 32,766 parameters on SQLite, and a row 17 columns.
+const ROWS_PER_INSERT: usize = 1024;
+
+/// The attempts with these leases, in no order.
+pub async fn by_leases(db: &impl ConnectionTrait, leases: &[LeaseHash]) -> Result<Vec<Attempt>, Error> {
+    let rows = Entity::find().filter(with_leases(leases)).all(db).await?;
+    rows.into_iter().map(Attempt::try_from).collect()
+}
+
+/// The attempts with these leases that have neither ended nor expired, locked until the transaction
+/// ends. Always in the same order, so that nobody waits in a circle.
+pub async fn lock_running(
+    db: &impl ConnectionTrait,
+    leases: &[LeaseHash],
+    now: DateTime<Utc>,
+) -> Result<Vec<Attempt>, Error> {
+    let rows = Entity::find()
+        .filter(with_leases(leases))
+        .filter(Column::Outcome.is_null())
+        .filter(Column::ExpiresAt.gt(now))
+        .order_by_asc(Column::JobId)
+        .lock_exclusive()
+        .all(db)
+        .await?;
+    rows.into_iter().map(Attempt::try_from).collect()
+}
+
+/// `lease_hash IN (leases…)`, filled up like [`any_of`](super::keys::any_of) does.
+pub(super) fn with_leases(leases: &[LeaseHash]) -> SimpleExpr {
+    let padding = leases.last().into_iter().cycle();
+    let hashes = leases.iter().chain(padding).take(leases.len().next_power_of_two());
+    Column::LeaseHash.is_in(hashes.map(|hash| hash.bytes().to_vec()))
+}
+
+/// The attempts at these jobs, oldest first.
+pub async fn of_jobs(db: &impl ConnectionTrait, jobs: &[JobId]) -> Result<Vec<Attempt>, Error> {
+    let select = Entity::find().filter(is_any_of(Column::JobId, jobs));
+    let rows = select.order_by_asc(Column::JobId).order_by_asc(Column::Number).all(db).await?;
+    rows.into_iter().map(Attempt::try_from).collect()
+}
+
+/// The leases that have expired by now, those that did so first first.
+pub async fn expired(
+    db: &impl ConnectionTrait,
+    now: DateTime<Utc>,
+    most: u64,
+) -> Result<Vec<LeaseHash>, Error> {
+    let running = Entity::find().filter(Column::Outcome.is_null()).filter(Column::ExpiresAt.lte(now));
+    let rows = running.order_by_asc(Column::ExpiresAt).limit(most).all(db).await?;
+    Ok(rows.into_iter().map(|row| LeaseHash::stored(row.lease_hash)).collect())
+}
+
+/// When the next lease expires.
+pub async fn next_expiry(db: &impl ConnectionTrait) -> Result<Option<DateTime<Utc>>, Error> {
+    let running = Entity::find().filter(Column::Outcome.is_null());
+    let next = running.order_by_asc(Column::ExpiresAt).limit(1).one(db).await?;
+    Ok(next.map(|row| row.expires_at))
+}
+
+/// Adds attempts.
+pub async fn insert(db: &impl ConnectionTrait, attempts: &[Attempt]) -> Result<(), Error> {
+    for chunk in attempts.chunks(ROWS_PER_INSERT) {
+        Entity::insert_many(chunk.iter().map(row)).exec_without_returning(db).await?;
+    }
+    Ok(())
+}
+
+/// Writes how attempts have ended, or how far they are. They must not have ended before.
+pub async fn update(db: &impl ConnectionTrait, attempts: &[&Attempt]) -> Result<(), Error> {
+    const UPDATE: Update = Update {
+        table: "attempts",
+        keys: &["job_id", "number"],
+        columns: &[
+            "expires_at",
+            "finished_at",
+            "outcome",
+            "error_code",
+            "error_message",
+            "records",
+            "bytes",
+            "total",
+            "message",
+            "progress_at",
+        ],
+        guard: "attempts.outcome IS NULL",
+    };
+    let values = |attempt: &&Attempt| {
+        let row = row(attempt);
+        vec![
+            attempt.job_id.uuid().into(),
+            attempt.number.into(),
+            attempt.expires_at.into(),
+            row.finished_at.unwrap().into(),
+            row.outcome.unwrap().into(),
+            row.error_code.unwrap().into(),
+            row.error_message.unwrap().into(),
+            row.records.unwrap().into(),
+            row.bytes.unwrap().into(),
+            row.total.unwrap().into(),
+            row.message.unwrap().into(),
+            row.progress_at.unwrap().into(),
+        ]
+    };
+    UPDATE.run(db, &attempts.iter().map(values).collect::<Vec<_>>()).await
+}
+
+/// What these jobs have put out, those that have.
+pub async fn outputs(db: &impl ConnectionTrait, jobs: &[JobId]) -> Result<Vec<(JobId, Value)>, Error> {
+    let rows = output::Entity::find().filter(is_any_of(output::Column::JobId, jobs)).all(db).await?;
+    Ok(rows.into_iter().map(|row| (JobId::from_uuid(row.job_id), row.output)).collect())
+}
+
+/// Writes what jobs have put out, in place of what they put out before.
+pub async fn put_out(db: &impl ConnectionTrait, outputs: Vec<(JobId, Value)>) -> Result<(), Error> {
+    if outputs.is_empty() {
+        return Ok(());
+    }
+    let rows = outputs
+        .into_iter()
+        .map(|(job, output)| output::ActiveModel { job_id: Set(job.uuid()), output: Set(output) });
+    let replace = OnConflict::column(output::Column::JobId).update_column(output::Column::Output).to_owned();
+    output::Entity::insert_many(rows).on_conflict(replace).exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// Forgets what these jobs have put out: they start over.
+pub async fn forget_outputs(db: &impl ConnectionTrait, jobs: &[JobId]) -> Result<(), Error> {
+    output::Entity::delete_many().filter(is_any_of(output::Column::JobId, jobs)).exec(db).await?;
+    Ok(())
+}
+
+fn row(attempt: &Attempt) -> ActiveModel {
+    let end = attempt.end.as_ref();
+    let error = end.and_then(|end| end.error.as_ref());
+    let progress = attempt.progress.as_ref();
+    ActiveModel {
+        job_id: Set(attempt.job_id.uuid()),
+        number: Set(attempt.number),
+        batch_id: Set(attempt.batch_id.uuid()),
+        lease_hash: Set(attempt.lease_hash.bytes().to_vec()),
+        worker: Set(attempt.worker.to_string()),
+        started_at: Set(attempt.started_at),
+        lease_seconds: Set(attempt.lease_duration.seconds()),
+        expires_at: Set(attempt.expires_at),
+        finished_at: Set(end.map(|end| end.at)),
+        outcome: Set(end.map(|end| end.outcome.name().to_owned())),
+        error_code: Set(error.map(|error| error.code.to_string())),
+        error_message: Set(error.map(|error| error.message.to_string())),
+        records: Set(progress.and_then(|progress| progress.records)),
+        bytes: Set(progress.and_then(|progress| progress.bytes)),
+        total: Set(progress.and_then(|progress| progress.total)),
+        message: Set(progress.and_then(|progress| progress.message.as_deref().map(str::to_owned))),
+        progress_at: Set(progress.map(|progress| progress.at)),
+    }
+}
+
+impl TryFrom<Model> for Attempt {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self, Error> {
+        let corrupt = |column| Error::Corrupt { table: "attempts", column, id: row.job_id };
+        let end = match (row.finished_at, row.outcome) {
+            (None, None) => None,
+            (Some(at), Some(outcome)) => Some(AttemptEnd {
+                at,
+                outcome: AttemptOutcome::named(&outcome).ok_or_else(|| corrupt("outcome"))?,
+                error: match (row.error_code, row.error_message) {
+                    (None, None) => None,
+                    (Some(code), Some(message)) => {
+                        Some(JobError { code: Text::stored(code), message: Message::stored(message), at })
+                    }
+                    (Some(_), None) | (None, Some(_)) => return Err(corrupt("error_code")),
+                },
+            }),
+            (Some(_), None) | (None, Some(_)) => return Err(corrupt("outcome")),
+        };
+        let progress = row.progress_at.map(|at| Progress {
+            records: row.records,
+            bytes: row.bytes,
+            total: row.total,
+            message: row.message.map(Message::stored),
+            at,
+        });
+        Ok(Self {
+            job_id: JobId::from_uuid(row.job_id),
+            batch_id: BatchId::from_uuid(row.batch_id),
+            number: row.number,
+            lease_hash: LeaseHash::stored(row.lease_hash),
+            lease_duration: LeaseDuration::stored(row.lease_seconds),
+            worker: Text::stored(row.worker),
+            started_at: row.started_at,
+            expires_at: row.expires_at,
+            end,
+            progress,
+        })
+    }
+}

@@ -1,0 +1,273 @@
+//! What a claim must know, and what it writes. Claims are made one after the other: see
+//! [`lock`](self::lock). The rules are in [`crate::domain::claim`].
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Statement,
+    sea_query::{Expr, ExprTrait, OnConflict, Order, SelectStatement, UnionType},
+};
+use uuid::Uuid;
+
+use super::{Error, keys::is_any_of, tenants::concurrency};
+use crate::{
+    domain::{
+        claim::{Candidate, FilledLane, Lane, OpenLane, Running, Wanted},
+        id::{BatchId, ConnectionId, JobId, TenantId},
+        job::{Job, JobStatus, JobType},
+        tenant::Concurrency,
+        text::Text,
+    },
+    entity::{
+        job::{Column, Entity},
+        worker_call,
+    },
+};
+
+/// Waits for all other claims, on whichever server, and holds up those that come until the
+/// transaction ends. On SQLite the transaction does so by itself.
+pub async fn lock(db: &impl ConnectionTrait) -> Result<(), Error> {
+    if db.get_database_backend() == DbBackend::Postgres {
+        let lock = "SELECT pg_advisory_xact_lock(hashtext('sluice.claim'), hashtext(current_schema()))";
+        let statement = Statement::from_string(DbBackend::Postgres, lock);
+        db.execute_raw(statement).await?;
+    }
+    Ok(())
+}
+
+/// Ends the backoff of jobs that have waited long enough, so that they stand in their lanes again.
+pub async fn end_backoffs(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<(), Error> {
+    Entity::update_many()
+        .col_expr(Column::NotBefore, Expr::value(None::<DateTime<Utc>>))
+        .filter(Column::NotBefore.lte(now))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// When the next backoff ends.
+pub async fn next_backoff_end(db: &impl ConnectionTrait) -> Result<Option<DateTime<Utc>>, Error> {
+    let waiting =
+        Entity::find().select_only().column(Column::NotBefore).filter(Column::NotBefore.is_not_null());
+    let next = waiting.order_by_asc(Column::NotBefore).limit(1).into_tuple::<DateTime<Utc>>().one(db).await?;
+    Ok(next)
+}
+
+#[derive(FromQueryResult)]
+struct LaneRow {
+    r#type: String,
+    connection_id: Uuid,
+    provider: String,
+    tenant_id: Uuid,
+    connection_limit: Option<i32>,
+    tenant_limit: Option<i32>,
+    priority: i32,
+}
+
+/// All lanes that have a job to be claimed. Goes from lane to lane by the index
+/// `jobs_claimable`, whatever the number of jobs in them.
+pub async fn lanes(db: &impl ConnectionTrait) -> Result<Vec<Lane>, Error> {
+    const SQL: &str = "
+        WITH RECURSIVE lanes(type, connection_id) AS (
+            SELECT types.type, (
+                SELECT jobs.connection_id FROM jobs
+                WHERE jobs.status = 'ready' AND jobs.not_before IS NULL AND jobs.type = types.type
+                ORDER BY jobs.connection_id LIMIT 1)
+            FROM (SELECT 'extract' AS type UNION ALL SELECT 'load') AS types
+            UNION ALL
+            SELECT lanes.type, (
+                SELECT jobs.connection_id FROM jobs
+                WHERE jobs.status = 'ready' AND jobs.not_before IS NULL AND jobs.type = lanes.type
+                    AND jobs.connection_id > lanes.connection_id
+                ORDER BY jobs.connection_id LIMIT 1)
+            FROM lanes WHERE lanes.connection_id IS NOT NULL
+        )
+        SELECT lanes.type, lanes.connection_id, connections.provider, connections.tenant_id,
+            connections.max_concurrent_jobs AS connection_limit, tenants.max_concurrent_jobs AS tenant_limit,
+            coalesce((
+                SELECT jobs.priority FROM jobs
+                WHERE jobs.status = 'ready' AND jobs.not_before IS NULL AND jobs.type = lanes.type
+                    AND jobs.connection_id = lanes.connection_id
+                ORDER BY jobs.priority DESC LIMIT 1), 0) AS priority
+        FROM lanes
+        JOIN connections ON connections.id = lanes.connection_id
+        JOIN tenants ON tenants.id = connections.tenant_id";
+    let statement = Statement::from_string(db.get_database_backend(), SQL);
+    let rows = LaneRow::find_by_statement(statement).all(db).await?;
+    rows.into_iter().map(Lane::try_from).collect()
+}
+
+impl TryFrom<LaneRow> for Lane {
+    type Error = Error;
+
+    fn try_from(row: LaneRow) -> Result<Self, Error> {
+        let limit = |limit, table, id| match concurrency(limit) {
+            Ok(limit) => Ok(limit.map(|limit: Concurrency| limit.jobs().unsigned_abs() as usize)),
+            Err(()) => Err(Error::Corrupt { table, column: "max_concurrent_jobs", id }),
+        };
+        Ok(Self {
+            job_type: JobType::named(&row.r#type).ok_or(Error::Corrupt {
+                table: "jobs",
+                column: "type",
+                id: row.connection_id,
+            })?,
+            connection_limit: limit(row.connection_limit, "connections", row.connection_id)?,
+            tenant_limit: limit(row.tenant_limit, "tenants", row.tenant_id)?,
+            connection_id: ConnectionId::from_uuid(row.connection_id),
+            provider: Text::stored(row.provider),
+            tenant_id: TenantId::from_uuid(row.tenant_id),
+            priority: row.priority,
+        })
+    }
+}
+
+/// How many jobs run, on each connection and for each tenant; of these tenants, or of all.
+pub async fn running(db: &impl ConnectionTrait, tenants: Option<&[TenantId]>) -> Result<Running, Error> {
+    let rows: Vec<(Uuid, Uuid, i64)> = Entity::find()
+        .select_only()
+        .columns([Column::TenantId, Column::ConnectionId])
+        .column_as(Column::Id.count(), "jobs")
+        // Said literally, so that the planner sees that the partial index will do.
+        .filter(Expr::cust("status = 'running'"))
+        .filter(Condition::all().add_option(tenants.map(|tenants| is_any_of(Column::TenantId, tenants))))
+        .group_by(Column::TenantId)
+        .group_by(Column::ConnectionId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let mut running = Running::default();
+    for (tenant, connection, jobs) in rows {
+        let jobs = usize::try_from(jobs).unwrap_or_default();
+        running.add(TenantId::from_uuid(tenant), ConnectionId::from_uuid(connection), jobs);
+    }
+    Ok(running)
+}
+
+/// The first jobs of each lane, as many as could start.
+pub async fn fill(db: &impl ConnectionTrait, lanes: Vec<OpenLane>) -> Result<Vec<FilledLane>, Error> {
+    let mut selects = lanes.iter().enumerate().map(first_of).collect::<Vec<_>>().into_iter();
+    let Some(mut union) = selects.next() else { return Ok(Vec::new()) };
+    for select in selects {
+        union.union(UnionType::All, select);
+    }
+    let rows = db.query_all(&union).await?;
+    let mut filled: Vec<FilledLane> =
+        lanes.into_iter().map(|open| FilledLane { lane: open.lane, candidates: Vec::new() }).collect();
+    for row in rows {
+        let (lane, priority): (i32, i32) = (row.try_get("", "lane")?, row.try_get("", "priority")?);
+        let (job, batch): (Uuid, Uuid) = (row.try_get("", "id")?, row.try_get("", "batch_id")?);
+        if let Some(filled) = filled.get_mut(lane as usize) {
+            let (job_id, batch_id) = (JobId::from_uuid(job), BatchId::from_uuid(batch));
+            filled.candidates.push(Candidate { job_id, batch_id, priority });
+        }
+    }
+    for filled in &mut filled {
+        filled.candidates.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.job_id));
+    }
+    Ok(filled)
+}
+
+/// `SELECT` in a FROM of its own, since a part of a UNION can't have an order and a limit.
+fn first_of((number, open): (usize, &OpenLane)) -> SelectStatement {
+    let OpenLane { lane, jobs } = open;
+    let first = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::BatchId, Column::Priority])
+        .filter(Expr::cust("status = 'ready' AND not_before IS NULL"))
+        .filter(Column::Type.eq(lane.job_type.name()))
+        .filter(Column::ConnectionId.eq(lane.connection_id.uuid()))
+        .order_by(Column::Priority, Order::Desc)
+        .order_by(Column::Id, Order::Asc)
+        .limit(*jobs as u64)
+        .into_query();
+    sea_orm::sea_query::Query::select()
+        .expr_as(Expr::val(number as i32), "lane")
+        .columns(["id", "batch_id", "priority"])
+        .from_subquery(first, "first")
+        .to_owned()
+}
+
+/// Starts these jobs, if they are still to be claimed, and gives those that were.
+pub async fn start(db: &impl ConnectionTrait, jobs: &[JobId], now: DateTime<Utc>) -> Result<Vec<Job>, Error> {
+    let started = Entity::update_many()
+        .col_expr(Column::Status, Expr::value(JobStatus::Running.name()))
+        .col_expr(Column::Attempt, Expr::col(Column::Attempt).add(1))
+        .col_expr(Column::LastAttempt, Expr::col(Column::LastAttempt).add(1))
+        .col_expr(Column::StartedAt, Expr::value(now))
+        .col_expr(Column::EnteredAt, Expr::value(now))
+        .filter(is_any_of(Column::Id, jobs))
+        .filter(Column::Status.eq(JobStatus::Ready.name()))
+        .filter(Column::NotBefore.is_null())
+        .exec_with_returning(db)
+        .await?;
+    started.into_iter().map(Job::try_from).collect()
+}
+
+/// Stands for any provider and any tenant.
+const ANY: &str = "";
+
+/// Remembers that somebody has asked for such jobs.
+pub async fn remember_calls(
+    db: &impl ConnectionTrait,
+    wanted: &[Wanted],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let mut rows = Vec::new();
+    for Wanted { types, providers, tenant_id } in wanted {
+        let providers: Vec<&str> = match providers {
+            None => vec![ANY],
+            Some(providers) => providers.iter().map(|provider| &**provider).collect(),
+        };
+        for job_type in types {
+            rows.extend(providers.iter().map(|provider| worker_call::ActiveModel {
+                tenant_id: sea_orm::Set(tenant_id.map_or(Uuid::nil(), TenantId::uuid)),
+                provider: sea_orm::Set((*provider).to_owned()),
+                r#type: sea_orm::Set(job_type.name().to_owned()),
+                called_at: sea_orm::Set(now),
+            }));
+        }
+    }
+    rows.sort_by(|left, right| call_key(left).cmp(&call_key(right)));
+    rows.dedup_by(|left, right| call_key(left) == call_key(right));
+    if rows.is_empty() {
+        return Ok(());
+    }
+    use worker_call::Column as Call;
+    let again = OnConflict::columns([Call::TenantId, Call::Provider, Call::Type])
+        .update_column(Call::CalledAt)
+        .to_owned();
+    worker_call::Entity::insert_many(rows).on_conflict(again).exec_without_returning(db).await?;
+    Ok(())
+}
+
+fn call_key(row: &worker_call::ActiveModel) -> (&Uuid, &String, &String) {
+    (row.tenant_id.as_ref(), row.provider.as_ref(), row.r#type.as_ref())
+}
+
+/// Who asked for which jobs, and when the last time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerCall {
+    /// The tenant whose jobs were asked for; `None`: any.
+    pub tenant_id: Option<TenantId>,
+    /// The provider; `None`: any.
+    pub provider: Option<String>,
+    /// The type.
+    pub job_type: JobType,
+    /// When, UTC.
+    pub called_at: DateTime<Utc>,
+}
+
+/// The calls for jobs since then.
+pub async fn calls_since(db: &impl ConnectionTrait, since: DateTime<Utc>) -> Result<Vec<WorkerCall>, Error> {
+    let rows = worker_call::Entity::find().filter(worker_call::Column::CalledAt.gte(since)).all(db).await?;
+    let call = |row: worker_call::Model| {
+        let corrupt = Error::Corrupt { table: "worker_calls", column: "type", id: row.tenant_id };
+        Ok(WorkerCall {
+            tenant_id: (!row.tenant_id.is_nil()).then(|| TenantId::from_uuid(row.tenant_id)),
+            provider: Some(row.provider).filter(|provider| provider != ANY),
+            job_type: JobType::named(&row.r#type).ok_or(corrupt)?,
+            called_at: row.called_at,
+        })
+    };
+    rows.into_iter().map(call).collect()
+}

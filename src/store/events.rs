@@ -1,0 +1,229 @@
+//! The history. Events are appended in the transaction that makes the change, and read in the order of
+//! commits: on PostgreSQL that of the transactions' numbers, and none is read while an older
+//! transaction could still add one before it.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select, Statement,
+    sea_query::{Expr, ExprTrait, Order as SqlOrder, Query, SimpleExpr},
+};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::Error;
+use crate::{
+    domain::{
+        attempt::JobError,
+        event::{Actor, Change, Event, EventFilter, EventKind, EventPosition, NewEvent},
+        id::{BatchId, JobId, TenantId},
+        list::Direction,
+        page::{Key, Page},
+        text::{Message, Text},
+    },
+    entity::{
+        event::{ActiveModel, Column, Entity, Model},
+        job,
+    },
+};
+
+/// A statement has at most 32,766 parameters on SQLite, and a row 8 columns.
+const ROWS_PER_INSERT: usize = 2048;
+
+/// Appends events, in this order.
+pub async fn append(db: &impl ConnectionTrait, events: &[NewEvent]) -> Result<(), Error> {
+    for chunk in events.chunks(ROWS_PER_INSERT) {
+        Entity::insert_many(chunk.iter().map(row)).exec_without_returning(db).await?;
+    }
+    Ok(())
+}
+
+/// The events after this position that the filter lets through, in order.
+pub async fn after(
+    db: &impl ConnectionTrait,
+    position: EventPosition,
+    filter: &EventFilter,
+    most: u64,
+) -> Result<Vec<Event>, Error> {
+    let select = visible(db, filter).filter(beyond(position, Direction::Ascending));
+    let rows = select.order_by_asc(Column::Xact).order_by_asc(Column::Id).limit(most).all(db).await?;
+    rows.into_iter().map(Event::try_from).collect()
+}
+
+/// Where the history ends now, as readers see it.
+pub async fn end(db: &impl ConnectionTrait) -> Result<EventPosition, Error> {
+    let last = visible(db, &EventFilter::default())
+        .order_by_desc(Column::Xact)
+        .order_by_desc(Column::Id)
+        .limit(1)
+        .one(db)
+        .await?;
+    Ok(last.map(|row| EventPosition { transaction: row.xact, id: row.id }).unwrap_or_default())
+}
+
+/// Whether there are events that no reader sees yet: an older transaction is still open.
+pub async fn some_are_hidden(db: &impl ConnectionTrait) -> Result<bool, Error> {
+    if db.get_database_backend() != DbBackend::Postgres {
+        return Ok(false);
+    }
+    let hidden = Entity::find().filter(Expr::cust(format!("NOT ({VISIBLE})"))).limit(1).one(db).await?;
+    Ok(hidden.is_some())
+}
+
+/// The rows of a page, in the order in which it is walked.
+pub async fn page(db: &impl ConnectionTrait, filter: &EventFilter, page: &Page) -> Result<Vec<Event>, Error> {
+    let mut select = visible(db, filter).limit(page.rows_to_fetch());
+    for (key, follows) in
+        [(&page.after, page.order.direction), (&page.before, page.order.direction.reversed())]
+    {
+        if let Some(Key { id, .. }) = key {
+            select = select.filter(beyond(EventPosition::from_key(*id), follows));
+        }
+    }
+    let order = match page.walk() {
+        Direction::Ascending => SqlOrder::Asc,
+        Direction::Descending => SqlOrder::Desc,
+    };
+    let rows = select.order_by(Column::Xact, order.clone()).order_by(Column::Id, order).all(db).await?;
+    rows.into_iter().map(Event::try_from).collect()
+}
+
+/// How many events the filter lets through.
+pub async fn count(db: &impl ConnectionTrait, filter: &EventFilter) -> Result<u64, Error> {
+    Ok(visible(db, filter).count(db).await?)
+}
+
+/// PostgreSQL: every transaction below this has ended.
+const VISIBLE: &str = "xact < pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+
+fn visible(db: &impl ConnectionTrait, filter: &EventFilter) -> Select<Entity> {
+    let EventFilter { tenant_id, batch_id, job_id, kinds } = filter;
+    let kinds = (!kinds.is_empty()).then(|| Column::Kind.is_in(kinds.iter().map(|kind| kind.name())));
+    // By way of its batch, which has an index.
+    let of_batch_of = |job: &JobId| {
+        let batch = Query::select()
+            .column(job::Column::BatchId)
+            .from(job::Entity)
+            .and_where(job::Column::Id.eq(job.uuid()))
+            .to_owned();
+        Column::BatchId.in_subquery(batch)
+    };
+    let visible = (db.get_database_backend() == DbBackend::Postgres).then(|| Expr::cust(VISIBLE));
+    let all = Condition::all()
+        .add_option(tenant_id.map(|tenant| Column::TenantId.eq(tenant.uuid())))
+        .add_option(batch_id.map(|batch| Column::BatchId.eq(batch.uuid())))
+        .add_option(job_id.as_ref().map(of_batch_of))
+        .add_option(job_id.map(|job| Column::JobId.eq(job.uuid())))
+        .add_option(kinds)
+        .add_option(visible);
+    Entity::find().filter(all)
+}
+
+fn beyond(position: EventPosition, direction: Direction) -> SimpleExpr {
+    let columns = Expr::tuple([Expr::col(Column::Xact), Expr::col(Column::Id)]);
+    let values = Expr::tuple([Expr::val(position.transaction), Expr::val(position.id)]);
+    match direction {
+        Direction::Ascending => columns.gt(values),
+        Direction::Descending => columns.lt(values),
+    }
+}
+
+/// Puts a history that was restored into another PostgreSQL before all that is to come: there the
+/// transactions' numbers may be lower than those that the events bear.
+pub async fn rebase(db: &impl ConnectionTrait) -> Result<(), Error> {
+    if db.get_database_backend() == DbBackend::Postgres {
+        let sql = "UPDATE events SET xact = 0 WHERE EXISTS \
+            (SELECT FROM events WHERE xact >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)";
+        db.execute_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    }
+    Ok(())
+}
+
+fn row(event: &NewEvent) -> ActiveModel {
+    ActiveModel {
+        id: NotSet,
+        xact: NotSet,
+        at: Set(event.at),
+        kind: Set(event.change.kind().name().into()),
+        actor: Set(event.actor.to_string()),
+        tenant_id: Set(event.tenant_id.uuid()),
+        batch_id: Set(event.batch_id.uuid()),
+        job_id: Set(event.job_id.map(JobId::uuid)),
+        attempt: Set(event.change.attempt()),
+        data: Set(data(&event.change)),
+    }
+}
+
+/// What a change holds beside the attempt.
+fn data(change: &Change) -> Option<Value> {
+    let error = change.error()?;
+    let mut data = Map::new();
+    data.insert("code".into(), json!(&*error.code));
+    data.insert("message".into(), json!(&*error.message));
+    if let Change::AttemptFailed { not_before, .. } = change {
+        data.insert("not_before".into(), json!(not_before.timestamp_micros()));
+    }
+    Some(Value::Object(data))
+}
+
+/// The change that was stored; an error names the column that is wrong.
+fn change(kind: EventKind, row: &Model) -> Result<Change, &'static str> {
+    let attempt = row.attempt.ok_or("attempt");
+    let text = |name| Some(row.data.as_ref()?.get(name)?.as_str()?.to_owned());
+    let error = || -> Result<JobError, &'static str> {
+        let (code, message) = text("code").zip(text("message")).ok_or("data")?;
+        Ok(JobError { code: Text::stored(code), message: Message::stored(message), at: row.at })
+    };
+    let not_before = || {
+        let micros = row.data.as_ref().and_then(|data| data.get("not_before")?.as_i64());
+        micros.and_then(DateTime::<Utc>::from_timestamp_micros).ok_or("data")
+    };
+    Ok(match kind {
+        EventKind::BatchCreated => Change::BatchCreated,
+        EventKind::BatchReplaced => Change::BatchReplaced,
+        EventKind::BatchDeleted => Change::BatchDeleted,
+        EventKind::BatchStarted => Change::BatchStarted,
+        EventKind::BatchCanceling => Change::BatchCanceling,
+        EventKind::BatchRetried => Change::BatchRetried,
+        EventKind::BatchSucceeded => Change::BatchSucceeded,
+        EventKind::BatchFailed => Change::BatchFailed,
+        EventKind::BatchCanceled => Change::BatchCanceled,
+        EventKind::JobReady => Change::JobReady,
+        EventKind::JobBlocked => Change::JobBlocked,
+        EventKind::JobStarted => Change::JobStarted { attempt: attempt? },
+        EventKind::LoadPublished => Change::LoadPublished { attempt: attempt? },
+        EventKind::JobSucceeded => Change::JobSucceeded { attempt: attempt? },
+        EventKind::AttemptFailed => {
+            Change::AttemptFailed { attempt: attempt?, error: error()?, not_before: not_before()? }
+        }
+        EventKind::JobReleased => Change::JobReleased { attempt: attempt? },
+        EventKind::JobFailed => Change::JobFailed { attempt: attempt?, error: error()? },
+        EventKind::JobSkipped => Change::JobSkipped,
+        EventKind::JobCanceled => Change::JobCanceled,
+    })
+}
+
+impl TryFrom<Model> for Event {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self, Error> {
+        let corrupt = |column| Error::Corrupt {
+            table: "events",
+            column,
+            id: Uuid::from_u64_pair(row.xact.unsigned_abs(), row.id.unsigned_abs()),
+        };
+        let kind = EventKind::named(&row.kind).ok_or_else(|| corrupt("kind"))?;
+        Ok(Self {
+            position: EventPosition { transaction: row.xact, id: row.id },
+            event: NewEvent {
+                at: row.at,
+                actor: Actor::stored(&row.actor).ok_or_else(|| corrupt("actor"))?,
+                tenant_id: TenantId::from_uuid(row.tenant_id),
+                batch_id: BatchId::from_uuid(row.batch_id),
+                job_id: row.job_id.map(JobId::from_uuid),
+                change: change(kind, &row).map_err(corrupt)?,
+            },
+        })
+    }
+}

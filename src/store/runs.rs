@@ -1,0 +1,322 @@
+//! What a change of a running job brings about in its batch. Whoever changes a job has locked its
+//! batch before, so that all that happens in a batch happens one after the other.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Statement, Value, sea_query::Expr,
+};
+use uuid::Uuid;
+
+use super::{
+    Error,
+    attempts::with_leases,
+    keys::{CHUNK, is_any_of},
+    many::{Update, parameters},
+};
+use crate::{
+    domain::{
+        batch::Batch,
+        id::{BatchId, JobId},
+        job::{Job, JobStatus, RequirementKind},
+        lease::LeaseHash,
+    },
+    entity::{
+        attempt, batch,
+        job::{Column, Entity},
+    },
+};
+
+/// These batches, locked until the transaction ends. Always in the same order, so that nobody waits
+/// in a circle.
+pub async fn lock(db: &impl ConnectionTrait, ids: &[BatchId]) -> Result<Vec<Batch>, Error> {
+    let select = batch::Entity::find().filter(is_any_of(batch::Column::Id, ids));
+    let rows = select.order_by_asc(batch::Column::Id).lock_exclusive().all(db).await?;
+    rows.into_iter().map(Batch::try_from).collect()
+}
+
+/// The batches to whose jobs these leases were given, locked like [`lock`] does.
+pub async fn lock_by_leases(db: &impl ConnectionTrait, leases: &[LeaseHash]) -> Result<Vec<Batch>, Error> {
+    let leased = attempt::Entity::find()
+        .select_only()
+        .column(attempt::Column::BatchId)
+        .filter(with_leases(leases))
+        .into_query();
+    let select = batch::Entity::find().filter(batch::Column::Id.in_subquery(leased));
+    let rows = select.order_by_asc(batch::Column::Id).lock_exclusive().all(db).await?;
+    rows.into_iter().map(Batch::try_from).collect()
+}
+
+/// Writes what has changed of batches that are locked.
+pub async fn write_batches(db: &impl ConnectionTrait, batches: &[Batch]) -> Result<(), Error> {
+    const UPDATE: Update = Update {
+        table: "batches",
+        keys: &["id"],
+        columns: &[
+            "status",
+            "version",
+            "started_at",
+            "finished_at",
+            "updated_at",
+            "unfinished",
+            "unsuccessful",
+        ],
+        guard: "batches.version < new.version",
+    };
+    let values = |batch: &Batch| -> Vec<Value> {
+        vec![
+            batch.id.uuid().into(),
+            batch.state.status().name().into(),
+            batch.version.into(),
+            batch.state.started_at().into(),
+            batch.state.finished_at().into(),
+            batch.updated_at.into(),
+            (batch.unfinished as i32).into(),
+            (batch.unsuccessful as i32).into(),
+        ]
+    };
+    UPDATE.run(db, &batches.iter().map(values).collect::<Vec<_>>()).await
+}
+
+/// Writes what has become of jobs that ran.
+pub async fn write_jobs(db: &impl ConnectionTrait, jobs: &[&Job]) -> Result<(), Error> {
+    const UPDATE: Update = Update {
+        table: "jobs",
+        keys: &["id"],
+        columns: &[
+            "status",
+            "attempt",
+            "not_before",
+            "started_at",
+            "finished_at",
+            "entered_at",
+            "published_at",
+        ],
+        guard: "jobs.status = 'running'",
+    };
+    let values = |job: &&Job| -> Vec<Value> {
+        vec![
+            job.id.uuid().into(),
+            job.state.status().name().into(),
+            job.attempt.into(),
+            job.state.not_before().into(),
+            job.state.started_at().into(),
+            job.state.finished_at().into(),
+            job.entered_at.into(),
+            job.published_at.into(),
+        ]
+    };
+    UPDATE.run(db, &jobs.iter().map(values).collect::<Vec<_>>()).await
+}
+
+/// A job and one kind of requirement that others have towards it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Required {
+    /// The batch of the job.
+    pub batch_id: BatchId,
+    /// Its position there.
+    pub position: u32,
+    /// The kind of requirement.
+    pub kind: RequirementKind,
+}
+
+/// A job that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// The job.
+    pub job_id: JobId,
+    /// Its batch.
+    pub batch_id: BatchId,
+    /// How many of its requirements were not satisfied before.
+    pub unsatisfied: i32,
+    /// How many of those are now.
+    pub satisfied: i32,
+}
+
+#[derive(FromQueryResult)]
+struct WaitingRow {
+    id: Uuid,
+    batch_id: Uuid,
+    unsatisfied: i32,
+    satisfied: i64,
+}
+
+/// The blocked jobs that wait for these, in the order of their batches, and how many of their
+/// requirements these are.
+pub async fn waiting_for(db: &impl ConnectionTrait, required: &[Required]) -> Result<Vec<Waiting>, Error> {
+    let mut waiting = Vec::new();
+    for chunk in required.chunks(CHUNK) {
+        let sql = format!(
+            "WITH required(batch_id, required, kind) AS (VALUES {})
+            SELECT jobs.id, jobs.batch_id, jobs.unsatisfied, count(*) AS satisfied
+            FROM required
+            JOIN dependencies ON dependencies.batch_id = required.batch_id
+                AND dependencies.required = required.required AND dependencies.kind = required.kind
+            JOIN jobs ON jobs.batch_id = dependencies.batch_id AND jobs.position = dependencies.dependent
+            WHERE jobs.status = 'blocked'
+            GROUP BY jobs.id, jobs.batch_id, jobs.position, jobs.unsatisfied
+            ORDER BY jobs.batch_id, jobs.position",
+            parameters(chunk.len().next_power_of_two(), 3)
+        );
+        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values(chunk));
+        waiting.extend(WaitingRow::find_by_statement(statement).all(db).await?.into_iter().map(|row| {
+            Waiting {
+                job_id: JobId::from_uuid(row.id),
+                batch_id: BatchId::from_uuid(row.batch_id),
+                unsatisfied: row.unsatisfied,
+                satisfied: i32::try_from(row.satisfied).unwrap_or(i32::MAX),
+            }
+        }));
+    }
+    Ok(waiting)
+}
+
+/// What stands for VALUES of `batch_id, required, kind`, filled up with a row that no job fits.
+fn values(required: &[Required]) -> Vec<Value> {
+    let row = |required: &Required| -> [Value; 3] {
+        let Required { batch_id, position, kind } = required;
+        [batch_id.uuid().into(), (*position as i32).into(), kind.name().into()]
+    };
+    let padding = std::iter::repeat_with(|| [Uuid::nil().into(), (-1).into(), "".into()]);
+    required.iter().map(row).chain(padding).take(required.len().next_power_of_two()).flatten().collect()
+}
+
+/// Writes that these jobs wait for less than they did; those that wait for nothing more are ready.
+pub async fn satisfy(
+    db: &impl ConnectionTrait,
+    waiting: &[Waiting],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    const UPDATE: Update = Update {
+        table: "jobs",
+        keys: &["id"],
+        columns: &["status", "unsatisfied", "entered_at"],
+        guard: "jobs.status = 'blocked' AND jobs.unsatisfied > new.unsatisfied",
+    };
+    let (ready, blocked): (Vec<&Waiting>, Vec<&Waiting>) =
+        waiting.iter().partition(|job| job.unsatisfied <= job.satisfied);
+    let values = |job: &&Waiting| -> Vec<Value> {
+        vec![job.job_id.uuid().into(), JobStatus::Ready.name().into(), 0.into(), now.into()]
+    };
+    UPDATE.run(db, &ready.iter().map(values).collect::<Vec<_>>()).await?;
+    const COUNT_DOWN: Update = Update {
+        table: "jobs",
+        keys: &["id"],
+        columns: &["unsatisfied"],
+        guard: "jobs.status = 'blocked' AND jobs.unsatisfied > new.unsatisfied",
+    };
+    let values = |job: &&Waiting| -> Vec<Value> {
+        vec![job.job_id.uuid().into(), (job.unsatisfied - job.satisfied).into()]
+    };
+    COUNT_DOWN.run(db, &blocked.iter().map(values).collect::<Vec<_>>()).await
+}
+
+/// A job of a batch.
+pub type Member = (BatchId, JobId);
+
+/// The blocked jobs that can never start once these requirements can't be satisfied, and those that
+/// require them in turn, in the order of their batches.
+pub async fn doomed_by(db: &impl ConnectionTrait, required: &[Required]) -> Result<Vec<Member>, Error> {
+    let mut doomed = Vec::new();
+    for chunk in required.chunks(CHUNK) {
+        let sql = format!(
+            "WITH RECURSIVE required(batch_id, required, kind) AS (VALUES {}),
+            doomed(batch_id, position) AS (
+                SELECT dependencies.batch_id, dependencies.dependent FROM required
+                JOIN dependencies ON dependencies.batch_id = required.batch_id
+                    AND dependencies.required = required.required AND dependencies.kind = required.kind
+                UNION
+                SELECT dependencies.batch_id, dependencies.dependent FROM doomed
+                JOIN dependencies ON dependencies.batch_id = doomed.batch_id
+                    AND dependencies.required = doomed.position
+            )
+            SELECT jobs.batch_id, jobs.id FROM doomed
+            JOIN jobs ON jobs.batch_id = doomed.batch_id AND jobs.position = doomed.position
+            WHERE jobs.status = 'blocked'
+            ORDER BY jobs.batch_id, jobs.position",
+            parameters(chunk.len().next_power_of_two(), 3)
+        );
+        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values(chunk));
+        for row in db.query_all_raw(statement).await? {
+            let (batch, job): (Uuid, Uuid) = (row.try_get("", "batch_id")?, row.try_get("", "id")?);
+            doomed.push((BatchId::from_uuid(batch), JobId::from_uuid(job)));
+        }
+    }
+    doomed.sort_unstable();
+    doomed.dedup();
+    Ok(doomed)
+}
+
+/// Skips these blocked jobs.
+pub async fn skip(db: &impl ConnectionTrait, jobs: &[JobId], now: DateTime<Utc>) -> Result<(), Error> {
+    for chunk in jobs.chunks(CHUNK) {
+        let skipped = Entity::update_many()
+            .col_expr(Column::Status, Expr::value(JobStatus::Skipped.name()))
+            .col_expr(Column::FinishedAt, Expr::value(now))
+            .col_expr(Column::EnteredAt, Expr::value(now))
+            .filter(is_any_of(Column::Id, chunk))
+            .filter(Column::Status.eq(JobStatus::Blocked.name()))
+            .exec(db)
+            .await?;
+        if skipped.rows_affected != chunk.len() as u64 {
+            return Err(Error::Raced { table: "jobs" });
+        }
+    }
+    Ok(())
+}
+
+/// Cancels the jobs of a batch that do not run and have not ended, and gives them in their order.
+pub async fn cancel_waiting(
+    db: &impl ConnectionTrait,
+    batch: BatchId,
+    now: DateTime<Utc>,
+) -> Result<Vec<JobId>, Error> {
+    let mut canceled = Entity::update_many()
+        .col_expr(Column::Status, Expr::value(JobStatus::Canceled.name()))
+        .col_expr(Column::NotBefore, Expr::value(None::<DateTime<Utc>>))
+        .col_expr(Column::FinishedAt, Expr::value(now))
+        .col_expr(Column::EnteredAt, Expr::value(now))
+        .filter(Column::BatchId.eq(batch.uuid()))
+        .filter(Column::Status.is_in([JobStatus::Blocked.name(), JobStatus::Ready.name()]))
+        .exec_with_returning(db)
+        .await?;
+    canceled.sort_by_key(|row| row.position);
+    Ok(canceled.into_iter().map(|row| JobId::from_uuid(row.id)).collect())
+}
+
+/// Lets jobs start over that did not succeed, each with the number of requirements it must wait for.
+pub async fn start_over(
+    db: &impl ConnectionTrait,
+    jobs: &[(&Job, usize)],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    const UPDATE: Update = Update {
+        table: "jobs",
+        keys: &["id"],
+        columns: &[
+            "status",
+            "unsatisfied",
+            "attempt",
+            "started_at",
+            "finished_at",
+            "entered_at",
+            "published_at",
+        ],
+        guard: "jobs.status IN ('failed', 'skipped', 'canceled')",
+    };
+    let never = || Value::from(None::<DateTime<Utc>>);
+    let values = |(job, unsatisfied): &(&Job, usize)| -> Vec<Value> {
+        let status = if *unsatisfied == 0 { JobStatus::Ready } else { JobStatus::Blocked };
+        vec![
+            job.id.uuid().into(),
+            status.name().into(),
+            (*unsatisfied as i32).into(),
+            0.into(),
+            never(),
+            never(),
+            now.into(),
+            never(),
+        ]
+    };
+    UPDATE.run(db, &jobs.iter().map(values).collect::<Vec<_>>()).await
+}
