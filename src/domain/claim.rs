@@ -151,6 +151,8 @@ pub struct Lane {
     pub tenant_limit: Option<usize>,
     /// The highest priority in it.
     pub priority: i32,
+    /// The oldest job of that priority.
+    pub first: JobId,
 }
 
 /// A ready job.
@@ -233,9 +235,14 @@ pub fn open_lanes<'a>(
         .map(|lane| OpenLane { jobs: running.free(&lane).min(jobs), lane })
         .filter(|open| open.jobs > 0)
         .collect();
-    open.sort_by_key(|open| {
-        let lane = &open.lane;
-        (running.of_tenant(lane.tenant_id), lane.tenant_id, std::cmp::Reverse(lane.priority))
+    let best = |lane: &Lane| (std::cmp::Reverse(lane.priority), lane.first);
+    let mut best_of_tenant = HashMap::new();
+    for OpenLane { lane, .. } in &open {
+        let found = best_of_tenant.entry(lane.tenant_id).or_insert(best(lane));
+        *found = best(lane).min(*found);
+    }
+    open.sort_by_key(|OpenLane { lane, .. }| {
+        (running.of_tenant(lane.tenant_id), best_of_tenant.get(&lane.tenant_id).copied(), best(lane))
     });
     let mut tenants = 0;
     let mut last = None;
@@ -301,6 +308,7 @@ mod tests {
             connection_limit: limits.0,
             tenant_limit: limits.1,
             priority: 0,
+            first: id(0),
         }
     }
 
@@ -328,6 +336,9 @@ mod tests {
         }
         for lane in &mut lanes {
             lane.candidates.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.job_id));
+            if let Some(first) = lane.candidates.first() {
+                (lane.lane.priority, lane.lane.first) = (first.priority, first.job_id);
+            }
         }
         lanes
     }

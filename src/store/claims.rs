@@ -62,6 +62,7 @@ struct LaneRow {
     connection_limit: Option<i32>,
     tenant_limit: Option<i32>,
     priority: i32,
+    first: Uuid,
 }
 
 /// All lanes that have a job to be claimed. Goes from lane to lane by the index
@@ -88,7 +89,12 @@ pub async fn lanes(db: &impl ConnectionTrait) -> Result<Vec<Lane>, Error> {
                 SELECT jobs.priority FROM jobs
                 WHERE jobs.status = 'ready' AND jobs.not_before IS NULL AND jobs.type = lanes.type
                     AND jobs.connection_id = lanes.connection_id
-                ORDER BY jobs.priority DESC LIMIT 1), 0) AS priority
+                ORDER BY jobs.priority DESC LIMIT 1), 0) AS priority,
+            (
+                SELECT jobs.id FROM jobs
+                WHERE jobs.status = 'ready' AND jobs.not_before IS NULL AND jobs.type = lanes.type
+                    AND jobs.connection_id = lanes.connection_id
+                ORDER BY jobs.priority DESC, jobs.id LIMIT 1) AS first
         FROM lanes
         JOIN connections ON connections.id = lanes.connection_id
         JOIN tenants ON tenants.id = connections.tenant_id";
@@ -117,6 +123,7 @@ impl TryFrom<LaneRow> for Lane {
             provider: Text::stored(row.provider),
             tenant_id: TenantId::from_uuid(row.tenant_id),
             priority: row.priority,
+            first: JobId::from_uuid(row.first),
         })
     }
 }

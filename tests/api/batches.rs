@@ -70,8 +70,7 @@ async fn total(app: &TestApp, list: &str) -> Value {
 
 /// Says of a batch that it has started.
 async fn start(app: &TestApp, batch: &Value) {
-    let position =
-        "UPDATE jobs SET status = 'running', attempt = 1, started_at = created_at WHERE position = 0";
+    let position = "UPDATE jobs SET status = 'running', attempt = 1, last_attempt = 1, started_at = created_at WHERE position = 0";
     app.db_execute(position).await;
     app.db_execute("UPDATE batches SET status = 'running', started_at = created_at, version = version + 1")
         .await;
@@ -431,7 +430,7 @@ on_both! {
         assert_eq!(app.refused("deleteBatch", json!({ "id": made["id"] })).await, ["WRONG_STATE id"]);
         assert_eq!(total(app, "jobs").await, 2);
 
-        app.db_execute("UPDATE jobs SET status = 'succeeded', attempt = 1, started_at = created_at, finished_at = created_at").await;
+        app.db_execute("UPDATE jobs SET status = 'succeeded', attempt = 1, last_attempt = 1, started_at = created_at, finished_at = created_at").await;
         app.db_execute("UPDATE batches SET status = 'succeeded', finished_at = created_at").await;
         let deleted = app.done("deleteBatch", "batch { status jobs { status } }", json!({ "id": made["id"] })).await;
         let expected = json!({ "status": "SUCCEEDED", "jobs": [{ "status": "SUCCEEDED" }, { "status": "SUCCEEDED" }] });

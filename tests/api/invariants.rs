@@ -236,7 +236,7 @@ on_both! {
                 &[
                     ("jobs_status_known", &format!("status = 'queued', started_at = {NOW}")),
                     ("jobs_started_at_as_status", &format!("started_at = {NOW}")),
-                    ("jobs_started_at_as_status", "status = 'running', attempt = 1"),
+                    ("jobs_started_at_as_status", "status = 'running', attempt = 1, last_attempt = 1"),
                     (
                         "jobs_started_at_as_status",
                         &format!("status = 'skipped', started_at = {NOW}, finished_at = {NOW}"),
@@ -285,7 +285,7 @@ on_both! {
         .await;
         let walk = [
             format!("not_before = {NOW}"),
-            format!("status = 'running', not_before = NULL, attempt = 1, started_at = {NOW}"),
+            format!("status = 'running', not_before = NULL, attempt = 1, last_attempt = 1, started_at = {NOW}"),
             format!("status = 'succeeded', finished_at = {NOW}"),
             "status = 'failed'".into(),
             "status = 'canceled'".into(),
@@ -308,7 +308,7 @@ on_both! {
                     ("jobs_only_loads_delete", "allow_delete = TRUE"),
                     ("jobs_position_not_negative", "position = -1"),
                     ("jobs_attempts_in_range", "attempt = -1"),
-                    ("jobs_attempts_in_range", "attempt = 4"),
+                    ("jobs_attempts_in_range", "attempt = 4, last_attempt = 4"),
                     ("jobs_attempts_in_range", "max_attempts = 0"),
                     ("jobs_attempts_in_range", "max_attempts = 101"),
                     ("jobs_waves_from_requirements", "wave = 1"),

@@ -52,7 +52,7 @@ async fn post_raw(app: &TestApp, content_type: Option<&str>, body: &[u8]) -> Ans
 
 const SHOWS_THAT_IT_RUNS: [&str; 2] = [
     "UPDATE batches SET status = 'running', started_at = created_at, version = version + 1",
-    "UPDATE jobs SET status = 'running', attempt = 1, started_at = created_at WHERE status = 'ready'",
+    "UPDATE jobs SET status = 'running', attempt = 1, last_attempt = 1, started_at = created_at WHERE status = 'ready'",
 ];
 
 on_both! {
@@ -795,7 +795,7 @@ on_both! {
             ))
             .await;
             app.db_execute(&format!(
-                "UPDATE jobs SET status = '{status}', unsatisfied = 0, started_at = created_at, finished_at = created_at, attempt = 1"
+                "UPDATE jobs SET status = '{status}', unsatisfied = 0, started_at = created_at, finished_at = created_at, attempt = 1, last_attempt = 1"
             )).await;
             assert_eq!(
                 app.put_batch(&id, &documented(&ends)).await.problem_codes(),
