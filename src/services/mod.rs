@@ -5,6 +5,7 @@ mod batches;
 mod connections;
 mod graphs;
 mod jobs;
+mod live;
 mod tenants;
 
 use std::{collections::HashMap, hash::Hash};

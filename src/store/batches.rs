@@ -39,6 +39,12 @@ pub async fn by_ids(db: &impl ConnectionTrait, ids: &[BatchId]) -> Result<Vec<Ba
     rows.into_iter().map(Batch::try_from).collect()
 }
 
+/// The version of the batch with this id.
+pub async fn version(db: &impl ConnectionTrait, id: BatchId) -> Result<Option<i32>, Error> {
+    let select = Entity::find_by_id(id.uuid()).select_only().column(Column::Version);
+    Ok(select.into_tuple().one(db).await?)
+}
+
 /// The batch with this id, locked until the transaction ends.
 pub async fn lock(db: &impl ConnectionTrait, id: BatchId) -> Result<Option<Batch>, Error> {
     let row = Entity::find_by_id(id.uuid()).lock_exclusive().one(db).await?;
