@@ -233,10 +233,18 @@ on_both! {
         assert_eq!(socket.closed().await, expected);
     }
 
-    async fn what_is_no_utf_8_closes(app: TestApp) {
+    async fn what_is_no_frame_or_no_utf_8_closes(app: TestApp) {
+        let mut socket = app.socket(MODERN).await;
+        let mut frame = Frame::message("", OpCode::Data(Data::Text), true);
+        frame.header_mut().rsv1 = true;
+        socket.send(Message::Frame(frame)).await;
+        assert_eq!(socket.closed().await, closed(1002, "a reserved bit is set in a frame"));
         let mut socket = app.socket(MODERN).await;
         socket.send(Message::Frame(Frame::message(vec![0xff], OpCode::Data(Data::Text), true))).await;
         assert_eq!(socket.closed().await, closed(1007, "a text is not UTF-8"));
+        let mut socket = app.socket(MODERN).await;
+        socket.send(Message::Frame(Frame::message(vec![0xff], OpCode::Data(Data::Continue), true))).await;
+        assert_eq!(socket.closed().await.0, 1002);
     }
 
     async fn a_client_that_offers_no_known_protocol_is_turned_away(app: TestApp) {

@@ -8,9 +8,14 @@ const MOST_FRAMES: u32 = 1024;
 /// The longest control frame, in bytes, as specified.
 const LONGEST_CONTROL: u64 = 125;
 
-/// A message is longer than the limit.
-#[derive(Debug, PartialEq, Eq)]
-pub struct TooLong;
+/// Why no more is read from a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadFrame {
+    /// A message is longer than the limit.
+    TooLong,
+    /// A bit is set that has a meaning only where both sides agreed on an extension.
+    Reserved,
+}
 
 /// Follows the frames of one client.
 pub struct FrameGuard {
@@ -34,7 +39,7 @@ impl FrameGuard {
     }
 
     /// Looks at the next bytes that a client sent, whatever parts of frames they are.
-    pub fn check(&mut self, mut bytes: &[u8]) -> Result<(), TooLong> {
+    pub fn check(&mut self, mut bytes: &[u8]) -> Result<(), BadFrame> {
         loop {
             let skipped = usize::try_from(self.payload).unwrap_or(usize::MAX).min(bytes.len());
             self.payload -= skipped as u64;
@@ -49,20 +54,21 @@ impl FrameGuard {
     }
 
     /// The header of a frame is complete.
-    fn begin(&mut self, length: u64) -> Result<(), TooLong> {
-        let (is_last, is_control) = match self.header.first() {
-            Some(first) => (first & 0x80 != 0, first & 0x08 != 0),
-            None => (true, false),
-        };
+    fn begin(&mut self, length: u64) -> Result<(), BadFrame> {
+        let first = self.header.first().copied().unwrap_or_default();
+        let (is_last, is_control) = (first & 0x80 != 0, first & 0x08 != 0);
+        if first & 0x70 != 0 {
+            return Err(BadFrame::Reserved);
+        }
         self.header.clear();
         self.payload = length;
         if is_control {
-            return if length > LONGEST_CONTROL { Err(TooLong) } else { Ok(()) };
+            return if length > LONGEST_CONTROL { Err(BadFrame::TooLong) } else { Ok(()) };
         }
         self.message = self.message.saturating_add(length);
         self.frames += 1;
         if self.message > self.limit || self.frames > MOST_FRAMES {
-            return Err(TooLong);
+            return Err(BadFrame::TooLong);
         }
         if is_last {
             (self.message, self.frames) = (0, 0);
@@ -135,21 +141,28 @@ mod tests {
     fn a_message_over_the_limit_is_known_by_its_header() {
         let mut guard = FrameGuard::new(100_000);
         assert_eq!(guard.check(&frame(TEXT, 100_001)[..13]), Ok(()));
-        assert_eq!(guard.check(&frame(TEXT, 100_001)[13..14]), Err(TooLong));
+        assert_eq!(guard.check(&frame(TEXT, 100_001)[13..14]), Err(BadFrame::TooLong));
         let huge = [&[TEXT, 0xff][..], &[0xff; 8], &[0; 4]].concat();
-        assert_eq!(FrameGuard::new(100_000).check(&huge), Err(TooLong));
+        assert_eq!(FrameGuard::new(100_000).check(&huge), Err(BadFrame::TooLong));
     }
 
     #[test]
     fn the_frames_of_a_message_are_added_up() {
         let sent = [frame(FIRST, 60_000), frame(MIDDLE, 40_000), frame(LAST, 1)].concat();
-        assert_eq!(FrameGuard::new(100_000).check(&sent), Err(TooLong));
+        assert_eq!(FrameGuard::new(100_000).check(&sent), Err(BadFrame::TooLong));
         let crumbs = [frame(FIRST, 0), frame(MIDDLE, 0).repeat(MOST_FRAMES as usize)].concat();
-        assert_eq!(FrameGuard::new(100_000).check(&crumbs), Err(TooLong));
+        assert_eq!(FrameGuard::new(100_000).check(&crumbs), Err(BadFrame::TooLong));
+    }
+
+    #[test]
+    fn reserved_bits_are_not_set() {
+        for first in [0xc1, 0xa1, 0x91] {
+            assert_eq!(FrameGuard::new(100_000).check(&frame(first, 0)), Err(BadFrame::Reserved));
+        }
     }
 
     #[test]
     fn a_control_frame_is_short() {
-        assert_eq!(FrameGuard::new(100_000).check(&frame(PING, 126)), Err(TooLong));
+        assert_eq!(FrameGuard::new(100_000).check(&frame(PING, 126)), Err(BadFrame::TooLong));
     }
 }

@@ -40,7 +40,7 @@ use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    frames::FrameGuard,
+    frames::{BadFrame, FrameGuard},
     outlet::{Close, Outlet},
     protocol::Protocol,
     socket::Socket,
@@ -93,7 +93,10 @@ async fn guarded(request: &HttpRequest, payload: Payload, limit: usize) -> Resul
     let mut guard = FrameGuard::new(limit);
     let bytes = payload.into_inner().map(move |bytes: Result<Bytes, PayloadError>| {
         let bytes = bytes?;
-        guard.check(&bytes).map_err(|_| PayloadError::Overflow)?;
+        guard.check(&bytes).map_err(|bad| match bad {
+            BadFrame::TooLong => PayloadError::Overflow,
+            BadFrame::Reserved => PayloadError::EncodingCorrupted,
+        })?;
         Ok(bytes)
     });
     Payload::from_request(request, &mut RawPayload::Stream { payload: Box::pin(bytes) }).await
@@ -102,19 +105,19 @@ async fn guarded(request: &HttpRequest, payload: Payload, limit: usize) -> Resul
 /// With what a socket is closed whose client sent no valid frames.
 fn close_for(error: &ProtocolError, limit: usize) -> Close {
     let too_long = || Close::new(1009, format!("a message is longer than {limit} bytes"));
-    match error {
-        ProtocolError::Overflow => too_long(),
-        ProtocolError::Io(error) if is_overflow(error) => too_long(),
-        ProtocolError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-            Close::new(1007, "a text is not UTF-8")
-        }
-        error => Close::new(1002, error.to_string()),
+    let ProtocolError::Io(io) = error else {
+        return if matches!(error, ProtocolError::Overflow) {
+            too_long()
+        } else {
+            Close::new(1002, error.to_string())
+        };
+    };
+    match io.get_ref().and_then(|cause| cause.downcast_ref::<PayloadError>()) {
+        Some(PayloadError::Overflow) => too_long(),
+        Some(PayloadError::EncodingCorrupted) => Close::new(1002, "a reserved bit is set in a frame"),
+        None if io.kind() == io::ErrorKind::InvalidData => Close::new(1007, "a text is not UTF-8"),
+        Some(_) | None => Close::new(1002, error.to_string()),
     }
-}
-
-fn is_overflow(error: &io::Error) -> bool {
-    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<PayloadError>());
-    matches!(cause, Some(PayloadError::Overflow))
 }
 
 /// What a client sends, whole messages.
