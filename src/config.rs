@@ -1,6 +1,6 @@
 //! Flags and environment as one typed config, printable without secrets.
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use crate::domain::draft::BatchLimits;
 
@@ -33,6 +33,32 @@ pub struct Limits {
     pub body: usize,
     /// How large a batch may be.
     pub batch: BatchLimits,
+    /// How much, and how long, a client may make a live connection wait.
+    pub live: LiveLimits,
+}
+
+/// What holds for WebSockets and server-sent events.
+#[derive(Debug, Clone, Copy)]
+pub struct LiveLimits {
+    /// The most operations that run at once on one WebSocket.
+    pub operations: usize,
+    /// How long a new WebSocket may take to say `connection_init`.
+    pub init: Duration,
+    /// How long a client may take nothing of what is there for it.
+    pub patience: Duration,
+    /// How often an idle client is shown that the connection lives. A WebSocket whose client has not
+    /// answered by the next time is closed.
+    pub keep_alive: Duration,
+}
+
+impl LiveLimits {
+    /// What holds unless something else is asked for.
+    pub const DEFAULT: Self = Self {
+        operations: 100,
+        init: Duration::from_secs(10),
+        patience: Duration::from_secs(30),
+        keep_alive: Duration::from_secs(12),
+    };
 }
 
 /// Which database, by its URL. `Debug` and `Display` leave the password out.

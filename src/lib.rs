@@ -11,7 +11,7 @@
 //! | `background` | what goes on without being asked for, one loop a file |
 //! | [`graphql`] | the GraphQL schema: translation only |
 //! | `rest` | the documented `/batch` interface: translation only |
-//! | `http` | the web server: routes, content negotiation, GraphiQL |
+//! | `http` | the web server: routes, content negotiation, live streams, GraphiQL |
 //! | [`app`] | the composition root: everything is put together there |
 //! | [`cli`] | the command line: thin |
 //! | [`config`], [`clock`], `telemetry` | flags and environment, the time, what is logged |
@@ -31,7 +31,9 @@
 //! by look-ahead, for the parts that the selection wants; one round of statements fetches the jobs, the
 //! dependencies and the connections of all batches of the page; dependencies are then followed in
 //! memory ([`domain::graph::JobGraph`]). A **write**: the input becomes a draft, the domain says
-//! everything that is wrong with it, the service writes rows in one transaction.
+//! everything that is wrong with it, the service writes rows in one transaction. A **subscription**: the
+//! service waits for a change, the batch is read as a query would read it, and the next response is
+//! worked out once the connection (a WebSocket or server-sent events) has taken the one before.
 
 #![forbid(unsafe_code)]
 #![warn(

@@ -23,7 +23,11 @@ const ROOMS: [Room; 14] = [
     Room { name: "background", rooms: &["services", "store"], crates: &[] },
     Room { name: "graphql", rooms: &["domain", "services"], crates: &["async_graphql"] },
     Room { name: "rest", rooms: &["config", "domain", "services"], crates: &["actix_web"] },
-    Room { name: "http", rooms: &["config", "graphql", "rest", "services"], crates: &["actix_web"] },
+    Room {
+        name: "http",
+        rooms: &["config", "graphql", "rest", "services"],
+        crates: &["actix_web", "actix_ws"],
+    },
     Room {
         name: "app",
         rooms: &["background", "clock", "config", "http", "services", "store"],
@@ -37,8 +41,8 @@ const ROOMS: [Room; 14] = [
     Room { name: "main", rooms: &["cli"], crates: &[] },
 ];
 
-const GUARDED_CRATES: [&str; 6] =
-    ["actix_web", "async_graphql", "clap", "migration", "sea_orm", "tracing_subscriber"];
+const GUARDED_CRATES: [&str; 7] =
+    ["actix_web", "actix_ws", "async_graphql", "clap", "migration", "sea_orm", "tracing_subscriber"];
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")

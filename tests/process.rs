@@ -8,7 +8,13 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use futures_util::{SinkExt, StreamExt};
 use sea_orm::{ConnectionTrait, Database};
+use tokio_tungstenite::tungstenite::{
+    Message,
+    client::IntoClientRequest,
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
 
 fn sluice(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
@@ -281,6 +287,88 @@ fn a_signal_lets_open_requests_end_first() {
     let server = Server::start(directory.path(), "sqlite:sluice.db");
     assert_eq!(server.graphql(COUNT)["data"]["connections"]["totalCount"], 2, "what they wrote is kept");
     server.stop();
+}
+
+#[test]
+fn a_signal_ends_live_streams_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["TERM", "INT"] {
+        let server = Server::start(directory.path(), "sqlite:sluice.db");
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let mut socket = open_socket(&server, &["graphql-transport-ws", "graphql-ws"]).await;
+            let mut idle = open_socket(&server, &["graphql-ws"]).await;
+            socket.send(Message::text(r#"{"type":"connection_init"}"#)).await.unwrap();
+            assert_eq!(heard(&mut socket).await, Message::text(r#"{"type":"connection_ack"}"#));
+
+            let batch = create_batch(&server, name);
+            let query = format!("subscription {{ batch(id: {batch}) {{ status }} }}");
+            let subscribe =
+                serde_json::json!({ "id": "1", "type": "subscribe", "payload": { "query": query } });
+            socket.send(Message::text(subscribe.to_string())).await.unwrap();
+            assert!(heard(&mut socket).await.to_text().unwrap().contains("PENDING"));
+            let mut events = server.connect();
+            let body = serde_json::json!({ "query": query }).to_string();
+            let head = head("POST", "/graphql", body.len());
+            events
+                .write_all(head.replace("connection: close", "accept: text/event-stream").as_bytes())
+                .unwrap();
+            events.write_all(body.as_bytes()).unwrap();
+            let mut events = BufReader::new(events);
+            let mut line = String::new();
+            while !line.contains("PENDING") {
+                line.clear();
+                assert_ne!(events.read_line(&mut line).unwrap(), 0, "the stream ended");
+            }
+
+            let signaled = std::time::Instant::now();
+            server.signal(name);
+            for socket in [&mut socket, &mut idle] {
+                let close = CloseFrame { code: CloseCode::Away, reason: "server is stopping".into() };
+                assert_eq!(heard(socket).await, Message::Close(Some(close)));
+            }
+            let mut rest = String::new();
+            events.read_to_string(&mut rest).unwrap();
+            assert!(
+                rest.contains(": server is stopping\n\n") && !rest.contains("event: complete"),
+                "{rest:?}"
+            );
+            assert_eq!(server.ended_well(), "Sluice has stopped\n", "{name}");
+            let taken = signaled.elapsed();
+            assert!(taken.as_secs() < 15, "it waited for the streams: {taken:?}");
+        });
+    }
+}
+
+/// Makes a batch on a connection of this name and gives its id.
+fn create_batch(server: &Server, name: &str) -> serde_json::Value {
+    let created = server.graphql(&format!(
+        r#"mutation {{ createConnection(input: {{ name: "{name}", provider: "csv" }}) {{ connection {{ id }} }} }}"#
+    ));
+    let connection = &created["data"]["createConnection"]["connection"]["id"];
+    let mut created = server.graphql(&format!(
+        r#"mutation {{ createBatch(input: {{ sourceConnectionId: {connection}, destinationConnectionId: {connection},
+            jobs: [{{ type: EXTRACT, object: "Account" }}] }}) {{ batch {{ id }} }} }}"#
+    ));
+    created["data"]["createBatch"]["batch"]["id"].take()
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+async fn open_socket(server: &Server, protocols: &[&str]) -> Socket {
+    let mut request = format!("ws://{}/graphql", server.address).into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", protocols.join(", ").parse().unwrap());
+    tokio_tungstenite::connect_async(request).await.unwrap().0
+}
+
+/// The next message that is no ping.
+async fn heard(socket: &mut Socket) -> Message {
+    loop {
+        match socket.next().await.unwrap().unwrap() {
+            Message::Ping(_) => {}
+            message => return message,
+        }
+    }
 }
 
 #[test]

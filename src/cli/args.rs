@@ -5,7 +5,7 @@ use std::{ffi::OsStr, net::SocketAddr};
 use clap::{Arg, Args as ClapArgs, Error, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
 
 use crate::{
-    config::{Config, DatabaseConfig, DatabaseUrl, Limits},
+    config::{Config, DatabaseConfig, DatabaseUrl, Limits, LiveLimits},
     domain::draft::BatchLimits,
 };
 
@@ -91,6 +91,7 @@ impl ServeArgs {
             limits: Limits {
                 body: self.max_body_bytes,
                 batch: BatchLimits { jobs: self.max_jobs, dependencies: self.max_dependencies },
+                live: LiveLimits::DEFAULT,
             },
         }
     }

@@ -171,6 +171,14 @@ macro_rules! lists {
     )* };
 }
 
+impl EventEdge {
+    /// An event with its place in the history.
+    pub fn of(node: EventNode) -> Self {
+        let cursor = page::encode(&node.object().key(Order::OLDEST), Event::LIST, Order::OLDEST);
+        Self { cursor, node }
+    }
+}
+
 lists! {
     TenantConnection, TenantEdge, TenantNode, "tenants";
     ConnectionConnection, ConnectionEdge, ConnectionNode, "connections";

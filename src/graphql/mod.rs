@@ -2,6 +2,7 @@
 //! [`crate::services`] and [`crate::domain`].
 
 mod context;
+mod document;
 mod error;
 mod inline;
 mod lists;
@@ -9,8 +10,11 @@ mod loaders;
 mod lookahead;
 mod mutation;
 mod query;
+mod response;
 mod scalar;
 mod schema;
+mod subscription;
 mod types;
 
-pub use schema::{Allowed, Executed, Operation, Outcome, Schema, sdl};
+pub use response::{Executed, Outcome};
+pub use schema::{Allowed, Operation, Schema, sdl};

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use async_graphql::{
-    EmptySubscription, Pos, Positioned, Request, Response, SDLExportOptions, SchemaBuilder, ServerError,
-    Value, Variables,
-    parser::{
-        parse_query,
-        types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
-    },
-};
-use serde::{Serialize, ser::SerializeMap};
+use async_graphql::{Request, SDLExportOptions, SchemaBuilder, Variables, parser::types::OperationType};
+use futures_util::{Stream, StreamExt};
 
-use super::{loaders::Loaders, mutation::Mutation, query::Query, types::node::Node};
+use super::{
+    document,
+    loaders::Loaders,
+    mutation::Mutation,
+    query::Query,
+    response::{Executed, Outcome},
+    subscription::Subscription,
+    types::node::Node,
+};
 use crate::services::Services;
 
-type Inner = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+type Inner = async_graphql::Schema<Query, Mutation, Subscription>;
 
 /// The schema on top of the use cases.
 #[derive(Clone)]
@@ -39,29 +40,9 @@ pub struct Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowed {
     /// Those that change nothing.
-    Queries,
+    Reads,
     /// All of them.
     All,
-}
-
-/// What became of an operation.
-#[derive(Debug)]
-pub struct Executed {
-    /// The response, as JSON.
-    pub json: Vec<u8>,
-    /// How it ended.
-    pub outcome: Outcome,
-}
-
-/// How an operation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It ran; single fields may have failed.
-    Ran,
-    /// It was refused before it ran.
-    Refused,
-    /// It is one that this request may not run.
-    NotAllowed,
 }
 
 impl Schema {
@@ -70,91 +51,58 @@ impl Schema {
         Self { inner: builder().data(services.clone()).finish(), services }
     }
 
-    /// Runs one operation.
+    /// Runs one query or mutation.
     pub async fn execute(&self, operation: Operation, allowed: Allowed) -> Executed {
-        let Operation { query, operation_name, variables } = operation;
-        let document = match parse_query(&query) {
-            Ok(document) => document,
-            Err(error) => return refused(vec![shortened(error.into())], "GRAPHQL_PARSE_FAILED"),
+        let (request, operation_type) = match self.request(operation, allowed) {
+            Ok(request) => request,
+            Err(refused) => return refused,
         };
-        if allowed == Allowed::Queries && !is_query(&document, operation_name.as_deref()) {
-            let message = "only queries can be sent with GET; send mutations with POST";
-            let executed = refused(vec![ServerError::new(message, None)], "METHOD_NOT_ALLOWED");
-            return Executed { outcome: Outcome::NotAllowed, ..executed };
+        if operation_type == Some(OperationType::Subscription) {
+            let message = "a subscription is a stream: ask for it with `Accept: text/event-stream`, or over \
+                           a WebSocket";
+            let refused = Executed::refusal("SUBSCRIPTION_NEEDS_STREAM", message);
+            return Executed { outcome: Outcome::NotStreamed, ..refused };
         }
+        Executed::of(self.inner.execute(request).await)
+    }
+
+    /// Runs one operation of any type as a stream: of one response for a query or a mutation, of one
+    /// after the other for a subscription. The next one is worked out once it is asked for; whoever
+    /// drops the stream stops the operation. An error is what was refused before anything ran.
+    pub fn stream(
+        &self,
+        operation: Operation,
+        allowed: Allowed,
+    ) -> Result<impl Stream<Item = Executed> + Send + use<>, Executed> {
+        let (request, _) = self.request(operation, allowed)?;
+        Ok(self.inner.execute_stream(request).map(Executed::of))
+    }
+
+    /// The operation as the executor takes it, with loaders of its own. Those keep nothing, so that
+    /// each response of a subscription is read anew.
+    fn request(
+        &self,
+        operation: Operation,
+        allowed: Allowed,
+    ) -> Result<(Request, Option<OperationType>), Executed> {
+        let Operation { query, operation_name, variables } = operation;
+        let mut document = document::parse(&query)
+            .map_err(|error| Executed::refused(vec![error], "GRAPHQL_PARSE_FAILED"))?;
+        let operation_type = document::operation_type(&document, operation_name.as_deref());
+        if allowed == Allowed::Reads && operation_type == Some(OperationType::Mutation) {
+            let refused =
+                Executed::refusal("METHOD_NOT_ALLOWED", "mutations are sent with POST, not with GET");
+            return Err(Executed { outcome: Outcome::NotAllowed, ..refused });
+        }
+        document::prepare_subscriptions(&mut document)
+            .map_err(|error| Executed::refused(vec![error], "GRAPHQL_VALIDATION_FAILED"))?;
         let mut request = Request::new(query)
             .variables(Variables::from_json(variables))
             .data(Loaders::for_request(self.services.clone()));
         request.operation_name = operation_name;
         request.set_parsed_query(document);
-        let mut response = self.inner.execute(request).await;
-        // Whatever fails once an operation runs has a path.
-        if response.data == Value::Null && response.errors.iter().all(|error| error.path.is_empty()) {
-            return refused(response.errors, "GRAPHQL_VALIDATION_FAILED");
-        }
-        for error in &mut response.errors {
-            // The executor's own complaints come without a code: they are about values that do not fit.
-            let extensions = error.extensions.get_or_insert_default();
-            if extensions.get("code").is_none() {
-                extensions.set("code", "BAD_USER_INPUT");
-            }
-        }
-        Executed { json: to_json(&response), outcome: Outcome::Ran }
+        Ok((request, operation_type))
     }
-}
-
-/// Whether the operation that would run is a query. A name that names none is left to the executor to
-/// complain about.
-fn is_query(document: &ExecutableDocument, name: Option<&str>) -> bool {
-    let is_query = |operation: &Positioned<OperationDefinition>| operation.node.ty == OperationType::Query;
-    match (&document.operations, name) {
-        (DocumentOperations::Single(operation), _) => is_query(operation),
-        (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name).is_none_or(is_query),
-        // One that has a name stands here even if it is the only one, and runs without being named.
-        (DocumentOperations::Multiple(operations), None) => operations.values().all(is_query),
-    }
-}
-
-/// A syntax error quotes the line it is in. Where that is a long one, only what was expected is said;
-/// the place stands in `locations`.
-fn shortened(mut error: ServerError) -> ServerError {
-    const LONGEST_LINE: usize = 200;
-    if error.message.lines().any(|line| line.len() > LONGEST_LINE) {
-        let expected = error.message.lines().last().unwrap_or_default().trim_start_matches([' ', '=']);
-        error.message = expected.chars().take(LONGEST_LINE).collect();
-    }
-    error
-}
-
-fn refused(mut errors: Vec<ServerError>, code: &str) -> Executed {
-    for error in &mut errors {
-        error.extensions.get_or_insert_default().set("code", code);
-        // A place in the document that is none, where the complaint is about the request.
-        error.locations.retain(|place| *place != Pos::default());
-    }
-    // Specified: what did not run has no `data` at all, not even null.
-    #[derive(Serialize)]
-    struct Refusal {
-        errors: Vec<ServerError>,
-    }
-    let json = serde_json::to_vec(&Refusal { errors }).unwrap_or_default();
-    Executed { json, outcome: Outcome::Refused }
-}
-
-/// `errors` first, so that people see them; no `extensions` where there are none.
-fn to_json(response: &Response) -> Vec<u8> {
-    struct Ordered<'a>(&'a Response);
-    impl Serialize for Ordered<'_> {
-        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut map = serializer.serialize_map(None)?;
-            if !self.0.errors.is_empty() {
-                map.serialize_entry("errors", &self.0.errors)?;
-            }
-            map.serialize_entry("data", &self.0.data)?;
-            map.end()
-        }
-    }
-    serde_json::to_vec(&Ordered(response)).unwrap_or_default()
 }
 
 /// The schema in the schema definition language, as `schema.graphql` and `GET /schema.graphql` have it.
@@ -162,7 +110,7 @@ pub fn sdl() -> String {
     builder().finish().sdl_with_options(SDLExportOptions::new())
 }
 
-fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    async_graphql::Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    async_graphql::Schema::build(Query::default(), Mutation::default(), Subscription)
         .register_output_type::<Node>()
 }

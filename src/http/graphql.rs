@@ -1,4 +1,5 @@
-//! GraphQL over HTTP: `POST` and `GET /graphql`.
+//! GraphQL over HTTP: `POST` and `GET /graphql`. What wants a stream is passed on to [`super::sse`] or
+//! [`super::websocket`].
 //!
 //! After the draft of <https://graphql.github.io/graphql-over-http/draft/>. The handlers are our own:
 //! the stock integration answers everything with 200 and runs mutations by GET.
@@ -8,12 +9,16 @@ use actix_web::{
     http::{StatusCode, header},
     web::{Data, Payload, Query, ServiceConfig, resource},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
+use super::{
+    parameters::{Parameters, UrlParameters},
+    sse, websocket,
+};
 use crate::{
     config::Limits,
-    graphql::{Allowed, Operation, Outcome, Schema, sdl},
+    graphql::{Allowed, Executed, Operation, Outcome, Schema, sdl},
     rest::payload::{Unread, read_body},
 };
 
@@ -24,24 +29,27 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(resource("/schema.graphql").get(schema_file));
 }
 
-/// In which of the two media types a client wants its answer.
+/// In which media type a client wants its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Media {
     /// `application/json`, where the status says only whether the request was understood as HTTP.
     Json,
     /// `application/graphql-response+json`, where it also says whether the operation ran.
     GraphqlResponse,
+    /// `text/event-stream`: one response after the other.
+    EventStream,
 }
 
 impl Media {
+    /// Of an answer that is no stream.
     fn content_type(self) -> &'static str {
         match self {
-            Self::Json => "application/json; charset=utf-8",
+            Self::Json | Self::EventStream => "application/json; charset=utf-8",
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
         }
     }
 
-    /// The one that the client likes best; `None` when it takes neither.
+    /// The one that the client likes best; `None` when it takes none of them.
     fn negotiate(request: &HttpRequest) -> Option<Self> {
         let accept = request.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
         let mut ranges: Vec<(f32, &str)> = accept.flat_map(|value| value.split(',')).map(range).collect();
@@ -52,6 +60,7 @@ impl Media {
         ranges.into_iter().filter(|(quality, _)| *quality > 0.0).find_map(|(_, media)| match media {
             "application/graphql-response+json" => Some(Self::GraphqlResponse),
             "application/json" | "application/*" | "*/*" => Some(Self::Json),
+            "text/event-stream" => Some(Self::EventStream),
             _ => None,
         })
     }
@@ -67,12 +76,19 @@ fn range(range: &str) -> (f32, &str) {
     (quality.unwrap_or(0.0), media)
 }
 
-async fn post(
-    request: HttpRequest,
-    payload: Payload,
-    schema: Data<Schema>,
-    limits: Data<Limits>,
-) -> HttpResponse {
+/// What the handlers stand on.
+#[derive(Clone)]
+pub struct Served {
+    /// What is asked.
+    pub schema: Schema,
+    /// What is refused for its size or its slowness.
+    pub limits: Limits,
+    /// Ends the streams once the server shall stop.
+    pub stop: CancellationToken,
+}
+
+async fn post(request: HttpRequest, payload: Payload, served: Data<Served>) -> HttpResponse {
+    let limits = served.limits;
     let Some(media) = Media::negotiate(&request) else { return not_acceptable() };
     let body = match read_body(&request, payload, limits.body).await {
         Ok(body) => body,
@@ -90,12 +106,15 @@ async fn post(
         .map_err(|error| error.to_string())
         .and_then(Parameters::operation)
     {
-        Ok(operation) => run(&schema, operation, Allowed::All, media).await,
+        Ok(operation) => run(&served, operation, Allowed::All, media).await,
         Err(message) => bad_request(media, &message),
     }
 }
 
-async fn get(request: HttpRequest, schema: Data<Schema>) -> HttpResponse {
+async fn get(request: HttpRequest, payload: Payload, served: Data<Served>) -> HttpResponse {
+    if websocket::is_wanted(&request) {
+        return web_socket(&request, payload, &served).await;
+    }
     let has_query = request.query_string().split('&').any(|parameter| parameter.starts_with("query="));
     if !has_query && wants_html(&request) {
         return HttpResponse::SeeOther().insert_header((header::LOCATION, "/graphiql")).finish();
@@ -106,7 +125,7 @@ async fn get(request: HttpRequest, schema: Data<Schema>) -> HttpResponse {
         .map_err(|error| error.to_string())
         .and_then(|parameters| parameters.into_inner().operation());
     match operation {
-        Ok(operation) => run(&schema, operation, Allowed::Queries, media).await,
+        Ok(operation) => run(&served, operation, Allowed::Reads, media).await,
         Err(message) => bad_request(media, &message),
     }
 }
@@ -127,64 +146,21 @@ fn wants_html(request: &HttpRequest) -> bool {
     accept.is_some_and(|accept| accept.split(',').any(|part| range(part).1 == "text/html"))
 }
 
-/// The body of a POST. What else stands in it is left to other servers.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "the body must be one JSON object with the field `query`")]
-struct Parameters {
-    query: Option<String>,
-    operation_name: Option<String>,
-    #[serde(default)]
-    variables: Value,
-    #[serde(default)]
-    extensions: Value,
-}
-
-/// The parameters of a GET. Those that are no text are JSON.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct UrlParameters {
-    query: Option<String>,
-    operation_name: Option<String>,
-    variables: Option<String>,
-    extensions: Option<String>,
-}
-
-impl Parameters {
-    fn operation(self) -> Result<Operation, String> {
-        let Self { query, operation_name, variables, extensions } = self;
-        let query = query.ok_or("`query` is missing: the GraphQL document to be run")?;
-        let object = |value: &Value| value.is_null() || value.is_object();
-        if !object(&variables) {
-            return Err("`variables` must be a JSON object".into());
-        }
-        if !object(&extensions) {
-            return Err("`extensions` must be a JSON object".into());
-        }
-        Ok(Operation { query, operation_name: operation_name.filter(|name| !name.is_empty()), variables })
-    }
-}
-
-impl UrlParameters {
-    fn operation(self) -> Result<Operation, String> {
-        let Self { query, operation_name, variables, extensions } = self;
-        let parse = |text: Option<String>, name| match text.filter(|text| !text.is_empty()) {
-            None => Ok(Value::Null),
-            Some(text) => {
-                serde_json::from_str(&text).map_err(|error| format!("`{name}` is not JSON: {error}"))
-            }
+async fn run(served: &Served, operation: Operation, allowed: Allowed, media: Media) -> HttpResponse {
+    if media == Media::EventStream {
+        return match served.schema.stream(operation, allowed) {
+            Err(executed) if executed.outcome == Outcome::NotAllowed => response(executed, media),
+            streamed => sse::respond(streamed, served.limits.live, served.stop.clone()),
         };
-        let variables = parse(variables, "variables")?;
-        let extensions = parse(extensions, "extensions")?;
-        Parameters { query, operation_name, variables, extensions }.operation()
     }
+    response(served.schema.execute(operation, allowed).await, media)
 }
 
-async fn run(schema: &Schema, operation: Operation, allowed: Allowed, media: Media) -> HttpResponse {
-    let executed = schema.execute(operation, allowed).await;
+fn response(executed: Executed, media: Media) -> HttpResponse {
     let status = match (executed.outcome, media) {
         (Outcome::NotAllowed, _) => StatusCode::METHOD_NOT_ALLOWED,
-        (Outcome::Refused, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
-        (Outcome::Refused, Media::Json) | (Outcome::Ran, _) => StatusCode::OK,
+        (Outcome::NotStreamed, _) | (Outcome::Refused, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
+        (Outcome::Refused, Media::Json | Media::EventStream) | (Outcome::Ran, _) => StatusCode::OK,
     };
     let mut response = HttpResponse::build(status);
     if executed.outcome == Outcome::NotAllowed {
@@ -193,12 +169,24 @@ async fn run(schema: &Schema, operation: Operation, allowed: Allowed, media: Med
     response.content_type(media.content_type()).body(executed.json)
 }
 
+async fn web_socket(request: &HttpRequest, payload: Payload, served: &Served) -> HttpResponse {
+    if websocket::is_foreign(request) {
+        let message = "a page of another host may not open a WebSocket here: `Origin` differs from `Host`";
+        return error(Media::Json, StatusCode::FORBIDDEN, "FOREIGN_ORIGIN", message);
+    }
+    let Served { schema, limits, stop } = served.clone();
+    match websocket::open(request, payload, schema, limits, stop).await {
+        Ok(response) => response,
+        Err(error) => bad_request(Media::Json, &error.to_string()),
+    }
+}
+
 fn bad_request(media: Media, message: &str) -> HttpResponse {
     error(media, StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
 }
 
 fn not_acceptable() -> HttpResponse {
-    let message = "answers are application/graphql-response+json or application/json; accept one of them";
+    let message = "answers are application/graphql-response+json, application/json or text/event-stream; accept one of them";
     error(Media::Json, StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", message)
 }
 

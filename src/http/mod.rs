@@ -1,6 +1,9 @@
-//! The web server: routes, bodies, status codes.
+//! The web server: routes, bodies, status codes, live streams.
 
 mod graphiql;
 mod graphql;
 mod health;
+mod parameters;
 pub mod server;
+mod sse;
+mod websocket;

@@ -9,6 +9,8 @@ use actix_web::{
     web::{self, Data},
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::{graphiql, graphql, health};
 use crate::{
     config::Config,
@@ -22,19 +24,20 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// How long an idle connection is kept for the next request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// A server on `listener` that stops once `stop` is there: then it takes no new connections, ends
-/// the requests it has, and closes.
+/// A server on `listener` that stops once `stop` is there: then it takes no new connections, ends its
+/// live streams at once and the requests it has in their time, and closes.
 pub fn start(
     listener: TcpListener,
     config: &Config,
     services: Arc<Services>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<Server> {
-    let schema = Schema::new(services.clone());
     let limits = config.limits;
+    let stopping = CancellationToken::new();
+    let served = graphql::Served { schema: Schema::new(services.clone()), limits, stop: stopping.clone() };
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(Data::new(schema.clone()))
+            .app_data(Data::new(served.clone()))
             .app_data(Data::from(services.clone()))
             .app_data(Data::new(limits))
             .wrap(DefaultHeaders::new().add(("server", "sluice")))
@@ -48,7 +51,10 @@ pub fn start(
         .workers(config.workers)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(DRAIN.as_secs())
-        .shutdown_signal(stop)
+        .shutdown_signal(async move {
+            stop.await;
+            stopping.cancel();
+        })
         .listen(listener)?;
     Ok(server.run())
 }

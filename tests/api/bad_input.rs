@@ -166,7 +166,6 @@ on_both! {
             ("query A { __typename } query B { __typename }", json!({})),
             ("{ ...F } fragment F on Query { ...F }", json!({})),
             ("{ ...Nothing }", json!({})),
-            ("subscription { batches { totalCount } }", json!({})),
             ("mutation { createTenant(input: { name: \"x\", nothing: 1 }) { tenant { id } } }", json!({})),
             ("mutation ($i: CreateTenantInput!) { createTenant(input: $i) { tenant { id } } }", json!({ "i": { "name": "x", "nothing": 1 } })),
             ("mutation ($i: CreateTenantInput!) { createTenant(input: $i) { tenant { id } } }", json!({ "i": { "name": 1 } })),

@@ -11,5 +11,8 @@ mod one_round;
 mod pages;
 mod rest;
 mod round_trip;
+mod sse;
+mod subscriptions;
 mod tenants;
 mod ways_to_resolve;
+mod websocket;

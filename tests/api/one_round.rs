@@ -117,15 +117,19 @@ async fn waits_for_three_tables_at_once(app: &TestApp, query: &str, variables: V
 /// On SQLite a reader can't be held back; the code is the same.
 #[actix_web::test]
 async fn jobs_dependencies_and_connections_are_asked_for_at_the_same_time() {
-    TestApp::run(Engine::Postgres, async |app| {
-        create_batches(app, 3).await;
-        waits_for_three_tables_at_once(app, NESTED, json!({})).await;
+    TestApp::run(
+        Engine::Postgres,
+        |_| {},
+        async |app| {
+            create_batches(app, 3).await;
+            waits_for_three_tables_at_once(app, NESTED, json!({})).await;
 
-        let id =
-            app.data("{ batches { nodes { id } } }", json!({})).await["batches"]["nodes"][0]["id"].clone();
-        let one =
-            "query ($id: ID!) { batch(id: $id) { jobs { connection { name } dependencies { kind } } } }";
-        waits_for_three_tables_at_once(app, one, json!({ "id": id })).await;
-    })
+            let id = app.data("{ batches { nodes { id } } }", json!({})).await["batches"]["nodes"][0]["id"]
+                .clone();
+            let one =
+                "query ($id: ID!) { batch(id: $id) { jobs { connection { name } dependencies { kind } } } }";
+            waits_for_three_tables_at_once(app, one, json!({ "id": id })).await;
+        },
+    )
     .await;
 }

@@ -3,13 +3,13 @@
 use std::{net::SocketAddr, time::Duration};
 
 use chrono::TimeDelta;
-use reqwest::{Client, Method, StatusCode, header::HeaderMap};
+use reqwest::{Client, Method, Response, StatusCode, header::HeaderMap};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use serde_json::{Value, json};
 use sluice::{
     app::{self, Application},
     clock::{Clock, ManualClock},
-    config::{Config, DatabaseConfig, DatabaseUrl, Limits},
+    config::{Config, DatabaseConfig, DatabaseUrl, Limits, LiveLimits},
     domain::draft::BatchLimits,
 };
 use tokio::sync::oneshot;
@@ -25,7 +25,7 @@ const START: i64 = 1_795_435_200_000_000;
 /// A server on a database of its own.
 pub struct TestApp {
     pub statements: Statements,
-    address: SocketAddr,
+    pub address: SocketAddr,
     client: Client,
     clock: ManualClock,
     database: TestDatabase,
@@ -53,18 +53,20 @@ impl Answer {
 }
 
 impl TestApp {
-    /// Runs `test` on a new server, and stops the server afterwards.
-    pub async fn run(engine: Engine, test: impl AsyncFnOnce(&Self)) {
+    /// Runs `test` on a new server that is set up by `configure`, and stops the server afterwards.
+    pub async fn run(engine: Engine, configure: impl FnOnce(&mut Config), test: impl AsyncFnOnce(&Self)) {
         let Some(database) = TestDatabase::create(engine).await else { return };
-        let config = Config {
+        let mut config = Config {
             database: DatabaseConfig { url: database.url(), connections: 8 },
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
             workers: 1,
             limits: Limits {
                 body: 4 * 1024 * 1024,
                 batch: BatchLimits { jobs: 10_000, dependencies: 100_000 },
+                live: LiveLimits::DEFAULT,
             },
         };
+        configure(&mut config);
         let clock = ManualClock::new(START);
         let statements = Statements::default();
         let mut store = app::open(&config).await.unwrap();
@@ -98,13 +100,24 @@ impl TestApp {
 
     /// Sends a request as it is.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        let response = self.begin(method, path, headers, body).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
+    }
+
+    /// Sends a request as it is and reads no more than the head of the response.
+    pub async fn begin(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Response {
         let mut request = self.client.request(method, format!("http://{}{path}", self.address)).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
+        request.send().await.unwrap()
     }
 
     /// Sends JSON.

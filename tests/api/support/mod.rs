@@ -3,34 +3,44 @@
 mod app;
 mod database;
 mod rest;
+mod socket;
 mod statements;
+mod stream;
 
 pub use app::{Answer, TestApp, problems, text, without_ids};
 pub use database::Engine;
 pub use reqwest::{Method, StatusCode};
+pub use socket::Socket;
+pub use stream::{Event, EventStream};
 
 /// Runs a test on both databases, each time on a server and a database of its own:
-/// `on_both! { async fn it_does_something(app: TestApp) { … } }`
+/// `on_both! { async fn it_does_something(app: TestApp) { … } }`. What is not as usual about the server's
+/// config is said by `with`: `async fn it_is_impatient(app: TestApp) with impatient { … }`.
 macro_rules! on_both {
-    ($(async fn $name:ident($app:ident: TestApp) $body:block)*) => { $(
+    ($(async fn $name:ident($app:ident: TestApp) $(with $configure:ident)? $body:block)*) => { $(
         mod $name {
             #[allow(unused_imports)]
             use super::*;
 
             async fn test($app: &$crate::support::TestApp) $body
 
-            #[test]
-            fn sqlite() {
-                let run = $crate::support::TestApp::run($crate::support::Engine::Sqlite, async |app| test(app).await);
+            #[allow(unused_mut, unused_assignments)]
+            fn run(engine: $crate::support::Engine) {
+                let mut configure: fn(&mut sluice::config::Config) = |_| {};
+                $(configure = $configure;)?
+                let run = $crate::support::TestApp::run(engine, configure, async |app| test(app).await);
                 // One inline snapshot serves both.
                 insta::allow_duplicates! { actix_web::rt::System::new().block_on(run) }
             }
 
             #[test]
+            fn sqlite() {
+                run($crate::support::Engine::Sqlite);
+            }
+
+            #[test]
             fn postgres() {
-                let run = $crate::support::TestApp::run($crate::support::Engine::Postgres, async |app| test(app).await);
-                // One inline snapshot serves both.
-                insta::allow_duplicates! { actix_web::rt::System::new().block_on(run) }
+                run($crate::support::Engine::Postgres);
             }
         }
     )* };

@@ -1,0 +1,91 @@
+//! Responses: what became of an operation, as JSON and with our codes.
+
+use async_graphql::{Pos, Response, ServerError, Value};
+use serde::{Serialize, ser::SerializeMap};
+
+/// What became of an operation, or of one step of a subscription.
+#[derive(Debug)]
+pub struct Executed {
+    /// The response, as JSON.
+    pub json: String,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ran; single fields may have failed.
+    Ran,
+    /// It was refused before it ran.
+    Refused,
+    /// It is one that this request may not run.
+    NotAllowed,
+    /// It is a subscription, and was not asked for as a stream.
+    NotStreamed,
+}
+
+/// What stands around the errors of a refusal.
+const REFUSAL: (&str, &str) = (r#"{"errors":"#, "}");
+
+impl Executed {
+    /// The response of an operation that did not run, whose errors all bear this code.
+    pub(super) fn refused(mut errors: Vec<ServerError>, code: &str) -> Self {
+        for error in &mut errors {
+            error.extensions.get_or_insert_default().set("code", code);
+            // A place in the document that is none, where the complaint is about the request.
+            error.locations.retain(|place| *place != Pos::default());
+        }
+        // Specified: what did not run has no `data` at all, not even null.
+        let errors = serde_json::to_string(&errors).unwrap_or_default();
+        let (before, after) = REFUSAL;
+        Self { json: [before, &errors, after].concat(), outcome: Outcome::Refused }
+    }
+
+    /// A refusal with one message, about the request as a whole.
+    pub fn refusal(code: &str, message: &str) -> Self {
+        Self::refused(vec![ServerError::new(message, None)], code)
+    }
+
+    /// What the executor answered.
+    pub(super) fn of(mut response: Response) -> Self {
+        // Whatever fails once an operation runs has a path.
+        if response.data == Value::Null && response.errors.iter().all(|error| error.path.is_empty()) {
+            return Self::refused(response.errors, "GRAPHQL_VALIDATION_FAILED");
+        }
+        for error in &mut response.errors {
+            // The executor's own complaints come without a code: they are about values that do not fit.
+            let extensions = error.extensions.get_or_insert_default();
+            if extensions.get("code").is_none() {
+                extensions.set("code", "BAD_USER_INPUT");
+            }
+        }
+        Self { json: to_json(&response), outcome: Outcome::Ran }
+    }
+
+    /// The errors alone, a JSON array, where the operation did not run.
+    pub fn errors(&self) -> Option<&str> {
+        match self.outcome {
+            Outcome::Ran => None,
+            Outcome::Refused | Outcome::NotAllowed | Outcome::NotStreamed => {
+                self.json.strip_prefix(REFUSAL.0)?.strip_suffix(REFUSAL.1)
+            }
+        }
+    }
+}
+
+/// `errors` first, so that people see them; no `extensions` where there are none.
+fn to_json(response: &Response) -> String {
+    struct Ordered<'a>(&'a Response);
+    impl Serialize for Ordered<'_> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(None)?;
+            if !self.0.errors.is_empty() {
+                map.serialize_entry("errors", &self.0.errors)?;
+            }
+            map.serialize_entry("data", &self.0.data)?;
+            map.end()
+        }
+    }
+    serde_json::to_string(&Ordered(response)).unwrap_or_default()
+}
