@@ -191,7 +191,7 @@ async fn create(schema: &Schema, draft: &BatchDraft) {
     let operation =
         Operation { query: CREATE.into(), operation_name: None, variables: json!({ "input": input(draft) }) };
     let answer = schema.execute(operation, Allowed::All).await.json;
-    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    let answer: Value = serde_json::from_str(&answer).unwrap();
     assert!(answer.pointer("/data/createBatch/batch/id").is_some(), "{answer}");
 }
 

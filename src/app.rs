@@ -10,7 +10,8 @@ use actix_web::dev::Server;
 use crate::{
     background::Background,
     clock::Clock,
-    config::Config,
+    config::{self, Config},
+    demo::Demo,
     http,
     services::Services,
     store::{self, Store},
@@ -22,6 +23,7 @@ pub struct Application {
     address: SocketAddr,
     store: Store,
     background: Background,
+    demo: Option<Demo>,
 }
 
 /// Why the server did not start.
@@ -75,13 +77,17 @@ impl Application {
         let services = Arc::new(Services::new(store.clone(), clock, config.limits.batch));
         let address = listener.local_addr().map_err(failed)?;
         let background = Background::start(&services, &store);
+        let demo = match config.demo {
+            config::Demo::On => Some(Demo::start(&services)),
+            config::Demo::Off => None,
+        };
         let stopping = services.clone();
         let stop = async move {
             stop.await;
             stopping.stop();
         };
         let server = http::server::start(listener, config, services, stop).map_err(failed)?;
-        Ok(Self { server, address, store, background })
+        Ok(Self { server, address, store, background, demo })
     }
 
     /// Where it listens.
@@ -92,7 +98,7 @@ impl Application {
     /// Answers requests until it is stopped, then closes the database.
     pub async fn run_until_stopped(self) -> std::io::Result<()> {
         self.server.await?;
-        drop(self.background);
+        drop((self.background, self.demo));
         if let Err(error) = self.store.close().await {
             tracing::warn!(%error, "the database was not closed in order");
         }

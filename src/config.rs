@@ -15,6 +15,17 @@ pub struct Config {
     pub workers: usize,
     /// What is refused for its size.
     pub limits: Limits,
+    /// Whether a demonstration goes on.
+    pub demo: Demo,
+}
+
+/// Whether a demonstration goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demo {
+    /// It does: there is a tenant whose batches run on simulated workers.
+    On,
+    /// It does not.
+    Off,
 }
 
 /// Where the data is kept.

@@ -9,6 +9,7 @@
 //! | [`store`] | all SQL; rows become domain values here |
 //! | [`services`] | the use cases, one transaction each |
 //! | `background` | what goes on without being asked for, one loop a file |
+//! | `demo` | a demonstration: simulated workers and what they work on |
 //! | [`graphql`] | the GraphQL schema: translation only |
 //! | `rest` | the documented `/batch` interface: translation only |
 //! | `http` | the web server: routes, content negotiation, live streams, GraphiQL |
@@ -51,6 +52,7 @@ mod background;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod demo;
 pub mod domain;
 mod entity;
 pub mod graphql;

@@ -12,7 +12,7 @@ struct Room {
     crates: &'static [&'static str],
 }
 
-const ROOMS: [Room; 14] = [
+const ROOMS: [Room; 15] = [
     Room { name: "domain", rooms: &[], crates: &[] },
     Room { name: "clock", rooms: &[], crates: &[] },
     Room { name: "telemetry", rooms: &[], crates: &["tracing_subscriber"] },
@@ -20,6 +20,7 @@ const ROOMS: [Room; 14] = [
     Room { name: "entity", rooms: &[], crates: &["sea_orm"] },
     Room { name: "store", rooms: &["config", "domain", "entity"], crates: &["sea_orm", "migration"] },
     Room { name: "services", rooms: &["clock", "domain", "store"], crates: &[] },
+    Room { name: "demo", rooms: &["domain", "services"], crates: &[] },
     Room { name: "background", rooms: &["services", "store"], crates: &[] },
     Room { name: "graphql", rooms: &["domain", "services"], crates: &["async_graphql"] },
     Room { name: "rest", rooms: &["config", "domain", "services"], crates: &["actix_web"] },
@@ -30,7 +31,7 @@ const ROOMS: [Room; 14] = [
     },
     Room {
         name: "app",
-        rooms: &["background", "clock", "config", "http", "services", "store"],
+        rooms: &["background", "clock", "config", "demo", "http", "services", "store"],
         crates: &["actix_web"],
     },
     Room {

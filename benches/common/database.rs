@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use sluice::{
     app,
     clock::Clock,
-    config::{Config, DatabaseConfig, DatabaseUrl, Limits},
+    config::{Config, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits},
     domain::draft::BatchLimits,
     services::Services,
     store::Store,
@@ -127,7 +127,8 @@ pub fn config(url: &str) -> Config {
         database: DatabaseConfig { url, connections: POOL },
         bind: SocketAddr::from(([127, 0, 0, 1], 0)),
         workers: 1,
-        limits: Limits { body: 16 << 20, batch: LIMITS },
+        limits: Limits { body: 16 << 20, batch: LIMITS, live: LiveLimits::DEFAULT },
+        demo: Demo::Off,
     }
 }
 

@@ -5,7 +5,7 @@ use std::{ffi::OsStr, net::SocketAddr};
 use clap::{Arg, Args as ClapArgs, Error, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
 
 use crate::{
-    config::{Config, DatabaseConfig, DatabaseUrl, Limits, LiveLimits},
+    config::{Config, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits},
     domain::draft::BatchLimits,
 };
 
@@ -23,6 +23,8 @@ pub struct Args {
 pub enum Command {
     /// Serve the API. Brings the database up to date first
     Serve(ServeArgs),
+    /// Serve the API with a demonstration going on, on a database of its own
+    Demo(ServeArgs),
     /// Look after the database's schema
     Migrate(MigrateArgs),
     /// Print the GraphQL schema in the schema definition language
@@ -32,9 +34,17 @@ pub enum Command {
 /// Which database.
 #[derive(Debug, ClapArgs)]
 pub struct DatabaseArgs {
-    /// Where the data is kept: sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE
-    #[arg(long, env = "SLUICE_DATABASE_URL", default_value = "sqlite:sluice.db", hide_env_values = true, global = true, value_parser = DatabaseUrlParser)]
-    pub database_url: DatabaseUrl,
+    /// Where the data is kept: sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE [default:
+    /// sqlite:sluice.db; of the demo: sqlite:sluice-demo.db]
+    #[arg(long, env = "SLUICE_DATABASE_URL", hide_env_values = true, global = true, value_parser = DatabaseUrlParser)]
+    database_url: Option<DatabaseUrl>,
+}
+
+impl DatabaseArgs {
+    /// The database that was asked for, or a file in the working directory.
+    pub fn url(self) -> DatabaseUrl {
+        self.database_url.unwrap_or_else(|| DatabaseUrl::Sqlite("sqlite:sluice.db".into()))
+    }
 }
 
 /// Reads a database URL. clap's own parsers repeat what they refuse, and there may be a password in it.
@@ -75,17 +85,18 @@ pub struct ServeArgs {
     /// The most dependencies in one batch
     #[arg(long, env = "SLUICE_MAX_DEPENDENCIES", default_value_t = 100_000)]
     max_dependencies: usize,
+    /// Let a demonstration go on: a tenant named demo, whose batches run on simulated workers
+    #[arg(long)]
+    demo: bool,
 }
 
 impl ServeArgs {
     /// The config that the flags and the environment ask for.
     pub fn into_config(self) -> Config {
+        let demo = if self.demo { Demo::On } else { Demo::Off };
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         Config {
-            database: DatabaseConfig {
-                url: self.database.database_url,
-                connections: self.database_connections,
-            },
+            database: DatabaseConfig { url: self.database.url(), connections: self.database_connections },
             bind: self.bind,
             workers: self.workers.map_or_else(cores, usize::from),
             limits: Limits {
@@ -93,7 +104,16 @@ impl ServeArgs {
                 batch: BatchLimits { jobs: self.max_jobs, dependencies: self.max_dependencies },
                 live: LiveLimits::DEFAULT,
             },
+            demo,
         }
+    }
+
+    /// The same with a demonstration, and away from the data that is kept in earnest.
+    pub fn into_demo(mut self) -> Self {
+        let own = || DatabaseUrl::Sqlite("sqlite:sluice-demo.db".into());
+        self.database.database_url = Some(self.database.database_url.unwrap_or_else(own));
+        self.demo = true;
+        self
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 
 pub async fn run(args: MigrateArgs) -> Result<(), String> {
-    let url = args.database.database_url;
+    let url = args.database.url();
     match args.action {
         MigrateAction::Up => {
             let made = store::migrate(&url).await.map_err(|error| cannot_open(&url, &error))?;

@@ -15,6 +15,7 @@ use args::{Args, Command};
 pub async fn run() -> ExitCode {
     let result = match Args::parse().command {
         Command::Serve(args) => serve::run(args).await,
+        Command::Demo(args) => serve::run(args.into_demo()).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Schema => {
             print!("{}", crate::graphql::sdl());

@@ -4,6 +4,7 @@ use super::args::ServeArgs;
 use crate::{
     app::{self, Application},
     clock::Clock,
+    config::Demo,
     telemetry,
 };
 
@@ -18,6 +19,10 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
     let address = application.address();
     println!("Sluice answers on http://{address}/graphql, with {}", config.database.url);
     println!("GraphiQL: http://{address}/graphiql");
+    match config.demo {
+        Demo::On => println!("A demonstration goes on in the tenant named demo"),
+        Demo::Off => {}
+    }
     application.run_until_stopped().await.map_err(|error| error.to_string())?;
     println!("Sluice has stopped");
     Ok(())

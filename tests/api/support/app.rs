@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sluice::{
     app::{self, Application},
     clock::{Clock, ManualClock},
-    config::{Config, DatabaseConfig, DatabaseUrl, Limits, LiveLimits},
+    config::{Config, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits},
     domain::draft::BatchLimits,
 };
 use tokio::sync::oneshot;
@@ -65,6 +65,7 @@ impl TestApp {
                 batch: BatchLimits { jobs: 10_000, dependencies: 100_000 },
                 live: LiveLimits::DEFAULT,
             },
+            demo: Demo::Off,
         };
         configure(&mut config);
         let clock = ManualClock::new(START);
