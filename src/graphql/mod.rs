@@ -4,6 +4,7 @@
 mod context;
 mod error;
 mod inline;
+mod json;
 mod lists;
 mod loaders;
 mod lookahead;

@@ -10,9 +10,9 @@ use async_graphql::{
         types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
     },
 };
-use serde::{Serialize, ser::SerializeMap};
+use serde::Serialize;
 
-use super::{loaders::Loaders, mutation::Mutation, query::Query, types::node::Node};
+use super::{json::Json, loaders::Loaders, mutation::Mutation, query::Query, types::node::Node};
 use crate::services::Services;
 
 type Inner = async_graphql::Schema<Query, Mutation, EmptySubscription>;
@@ -143,18 +143,17 @@ fn refused(mut errors: Vec<ServerError>, code: &str) -> Executed {
 
 /// `errors` first, so that people see them; no `extensions` where there are none.
 fn to_json(response: &Response) -> Vec<u8> {
-    struct Ordered<'a>(&'a Response);
-    impl Serialize for Ordered<'_> {
-        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut map = serializer.serialize_map(None)?;
-            if !self.0.errors.is_empty() {
-                map.serialize_entry("errors", &self.0.errors)?;
-            }
-            map.serialize_entry("data", &self.0.data)?;
-            map.end()
-        }
+    let mut json = Json::default();
+    json.raw("{");
+    if !response.errors.is_empty() {
+        json.raw("\"errors\":");
+        json.put(&response.errors);
+        json.raw(",");
     }
-    serde_json::to_vec(&Ordered(response)).unwrap_or_default()
+    json.raw("\"data\":");
+    json.tree(&response.data);
+    json.raw("}");
+    json.into_bytes()
 }
 
 /// The schema in the schema definition language, as `schema.graphql` and `GET /schema.graphql` have it.
