@@ -69,6 +69,11 @@ impl Config {
         }
     }
 
+    /// What stands in it.
+    pub fn fields(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
     /// The config as a JSON value.
     pub fn into_value(self) -> Value {
         Value::Object(self.0)

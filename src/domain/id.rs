@@ -3,7 +3,12 @@
 //! Outside they are written as TypeIDs (<https://github.com/jetify-com/typeid>): the kind, an
 //! underscore and the UUID in Crockford's base 32. One id names one thing everywhere.
 
-use std::{cmp::Ordering, fmt, hash, marker::PhantomData};
+use std::{
+    cmp::Ordering,
+    fmt::{self, Write},
+    hash,
+    marker::PhantomData,
+};
 
 use chrono::{DateTime, Utc};
 use type_safe_id::{DynamicType, StaticType, TypeSafeId};
@@ -79,6 +84,14 @@ impl<K: StaticType> Id<K> {
         self.0
     }
 
+    /// What follows the underscore when the id is written: the bits in Crockford's base 32, five to a
+    /// digit, the highest first.
+    pub fn suffix(self) -> [u8; SUFFIX] {
+        const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let bits = self.0.as_u128();
+        std::array::from_fn(|place| DIGITS[(bits >> (5 * (SUFFIX - 1 - place))) as usize & 31])
+    }
+
     /// Reads an id of this kind. An id of another kind is refused with the kind that was expected.
     pub fn parse(text: &str, at: &At<'_>) -> Result<Self, Problem> {
         let (prefix, uuid) = split(text, at)?;
@@ -95,8 +108,11 @@ impl<K: StaticType> Id<K> {
     }
 }
 
+/// How many digits follow the underscore.
+const SUFFIX: usize = 26;
+
 /// The longest prefix that the TypeID specification allows, with the underscore and the suffix.
-const MAX_LENGTH: usize = 63 + 1 + 26;
+const MAX_LENGTH: usize = 63 + 1 + SUFFIX;
 
 fn split(text: &str, at: &At<'_>) -> Result<(String, Uuid), Problem> {
     let parsed = if text.len() <= MAX_LENGTH && text.is_ascii() && text.contains('_') {
@@ -115,7 +131,9 @@ fn split(text: &str, at: &At<'_>) -> Result<(String, Uuid), Problem> {
 
 impl<K: StaticType> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        TypeSafeId::<K>::from_uuid(self.0).fmt(f)
+        f.write_str(K::TYPE)?;
+        f.write_str("_")?;
+        self.suffix().iter().try_for_each(|digit| f.write_char(char::from(*digit)))
     }
 }
 
@@ -199,6 +217,7 @@ mod tests {
         #[test]
         fn an_id_reads_back_as_it_was_written(bits in any::<u128>()) {
             let id = ConnectionId::from_uuid(Uuid::from_u128(bits));
+            prop_assert_eq!(id.to_string(), TypeSafeId::<kind::Connection>::from_uuid(id.uuid()).to_string());
             prop_assert_eq!(ConnectionId::parse(&id.to_string(), &At::Root), Ok(id));
         }
 

@@ -6,7 +6,7 @@ use async_graphql::{Context, Object, Result, connection::PageInfo};
 use super::{
     context::ContextExt,
     error::query_error,
-    inline::{Inline, InlineList},
+    inline::{Asked, AtHand, Inline, InlineList, Write},
     types::{
         batch::BatchNode, connection::ConnectionNode, event::EventNode, job::JobNode, tenant::TenantNode,
     },
@@ -100,16 +100,16 @@ impl<N: Node> List<N> {
         Self { nodes, has_previous, has_next, order: page.order, counted }
     }
 
-    fn cursor(&self, node: &N) -> String {
-        page::encode(&node.object().key(self.order), N::Object::LIST, self.order)
+    fn edges(&self) -> impl Iterator<Item = EdgeView<'_, N>> {
+        self.nodes.iter().map(|node| EdgeView { node, order: self.order })
     }
 
     fn page_info(&self) -> PageInfo {
         PageInfo {
             has_previous_page: self.has_previous,
             has_next_page: self.has_next,
-            start_cursor: self.nodes.first().map(|node| self.cursor(node)),
-            end_cursor: self.nodes.last().map(|node| self.cursor(node)),
+            start_cursor: self.edges().next().map(EdgeView::cursor),
+            end_cursor: self.edges().last().map(EdgeView::cursor),
         }
     }
 
@@ -126,6 +126,44 @@ impl<N: Node> List<N> {
     }
 }
 
+/// A node in its place in the list.
+pub struct EdgeView<'a, N> {
+    node: &'a N,
+    order: Order,
+}
+
+impl<N> Clone for EdgeView<'_, N> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<N> Copy for EdgeView<'_, N> {}
+
+impl<N: Node> EdgeView<'_, N> {
+    fn cursor(self) -> String {
+        page::encode(&self.node.object().key(self.order), N::Object::LIST, self.order)
+    }
+}
+
+impl AtHand for PageInfo {
+    type View<'a> = &'a Self;
+
+    fn view(&self) -> &Self {
+        self
+    }
+
+    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
+        Some(match asked.name() {
+            "hasPreviousPage" => Self::value(|page, json| json.put(&page.has_previous_page)),
+            "hasNextPage" => Self::value(|page, json| json.put(&page.has_next_page)),
+            "startCursor" => Self::value(|page, json| json.put(&page.start_cursor)),
+            "endCursor" => Self::value(|page, json| json.put(&page.end_cursor)),
+            _ => return None,
+        })
+    }
+}
+
 macro_rules! lists {
     ($($connection:ident, $edge:ident, $node:ty, $what:literal;)*) => { $(
         #[doc = concat!("A page of a list of ", $what, ".")]
@@ -135,17 +173,17 @@ macro_rules! lists {
         #[Object]
         impl $connection {
             #[doc = concat!("The ", $what, " of this page, each with its cursor.")]
-            async fn edges(&self) -> Vec<$edge> {
-                let edge = |node: &$node| $edge { cursor: self.0.cursor(node), node: node.clone() };
-                self.0.nodes.iter().map(edge).collect()
+            async fn edges(&self) -> InlineList<$edge> {
+                let edge = |EdgeView { node, order }: EdgeView<'_, $node>| $edge { node: node.clone(), order };
+                InlineList(self.0.edges().map(edge).collect())
             }
             #[doc = concat!("The ", $what, " of this page, for who needs no cursor of each.")]
             async fn nodes(&self) -> InlineList<$node> {
                 InlineList(self.0.nodes.clone())
             }
             /// Where this page lies in the list.
-            async fn page_info(&self) -> PageInfo {
-                self.0.page_info()
+            async fn page_info(&self) -> Inline<PageInfo> {
+                Inline(self.0.page_info())
             }
             #[doc = concat!("How many ", $what, " the whole list has. Counted only when it is selected.")]
             async fn total_count(&self, ctx: &Context<'_>) -> Result<i32> {
@@ -153,15 +191,60 @@ macro_rules! lists {
             }
         }
 
+        impl AtHand for $connection {
+            type View<'a> = &'a List<$node>;
+
+            fn view(&self) -> &List<$node> {
+                &self.0
+            }
+
+            fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
+                Some(match asked.name() {
+                    "edges" => {
+                        let plan = asked.plan::<$edge>()?;
+                        Self::part(move |list, json| plan.write_list(list.edges(), json))
+                    }
+                    "nodes" => {
+                        let plan = asked.plan::<$node>()?;
+                        Self::part(move |list, json| plan.write_list(list.nodes.iter().map(AtHand::view), json))
+                    }
+                    "pageInfo" => {
+                        let plan = asked.plan::<PageInfo>()?;
+                        Self::part(move |list, json| plan.write(&list.page_info(), json))
+                    }
+                    _ => return None,
+                })
+            }
+        }
+
         #[doc = concat!("One of a list of ", $what, ", with its cursor.")]
-        pub struct $edge { cursor: String, node: $node }
+        pub struct $edge { node: $node, order: Order }
+
+        impl AtHand for $edge {
+            type View<'a> = EdgeView<'a, $node>;
+
+            fn view(&self) -> EdgeView<'_, $node> {
+                EdgeView { node: &self.node, order: self.order }
+            }
+
+            fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
+                Some(match asked.name() {
+                    "cursor" => Self::value(|edge, json| json.put(&edge.cursor())),
+                    "node" => {
+                        let plan = asked.plan::<$node>()?;
+                        Self::part(move |edge, json| plan.write(edge.node.view(), json))
+                    }
+                    _ => return None,
+                })
+            }
+        }
 
         #[doc = concat!("One of a list of ", $what, ", with its cursor.")]
         #[Object(serial)]
         impl $edge {
             /// Where it stands in the list: pass it as `after` or `before`.
-            async fn cursor(&self) -> &str {
-                &self.cursor
+            async fn cursor(&self) -> String {
+                self.view().cursor()
             }
             /// What stands there.
             async fn node(&self) -> Inline<$node> {
@@ -174,8 +257,7 @@ macro_rules! lists {
 impl EventEdge {
     /// An event with its place in the history.
     pub fn of(node: EventNode) -> Self {
-        let cursor = page::encode(&node.object().key(Order::OLDEST), Event::LIST, Order::OLDEST);
-        Self { cursor, node }
+        Self { order: Order::OLDEST, node }
     }
 }
 

@@ -5,6 +5,7 @@ mod context;
 mod document;
 mod error;
 mod inline;
+mod json;
 mod lists;
 mod loaders;
 mod lookahead;

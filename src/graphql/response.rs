@@ -1,7 +1,8 @@
 //! Responses: what became of an operation, as JSON and with our codes.
 
 use async_graphql::{Pos, Response, ServerError, Value};
-use serde::{Serialize, ser::SerializeMap};
+
+use super::json::Json;
 
 /// What became of an operation, or of one step of a subscription.
 #[derive(Debug)]
@@ -76,16 +77,15 @@ impl Executed {
 
 /// `errors` first, so that people see them; no `extensions` where there are none.
 fn to_json(response: &Response) -> String {
-    struct Ordered<'a>(&'a Response);
-    impl Serialize for Ordered<'_> {
-        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut map = serializer.serialize_map(None)?;
-            if !self.0.errors.is_empty() {
-                map.serialize_entry("errors", &self.0.errors)?;
-            }
-            map.serialize_entry("data", &self.0.data)?;
-            map.end()
-        }
+    let mut json = Json::default();
+    json.raw("{");
+    if !response.errors.is_empty() {
+        json.raw("\"errors\":");
+        json.put(&response.errors);
+        json.raw(",");
     }
-    serde_json::to_string(&Ordered(response)).unwrap_or_default()
+    json.raw("\"data\":");
+    json.tree(&response.data);
+    json.raw("}");
+    json.into_text()
 }

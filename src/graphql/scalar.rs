@@ -92,13 +92,3 @@ impl ScalarType for BigCount {
         Value::Number(self.0.into())
     }
 }
-
-/// The value of a point in time that may be missing.
-pub fn time(instant: Option<chrono::DateTime<Utc>>) -> Value {
-    instant.map(DateTime).map_or(Value::Null, |time| time.to_value())
-}
-
-/// The value of a bound of a window that may be missing.
-pub fn since(since: Option<domain::since::Since>) -> Value {
-    since.map_or(Value::Null, |since| Value::String(since.to_string()))
-}

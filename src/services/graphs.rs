@@ -179,7 +179,7 @@ impl Services {
 /// The parts of some batches, as one round of statements found them.
 #[derive(Default)]
 struct Fetched {
-    jobs: HashMap<BatchId, Vec<Job>>,
+    jobs: HashMap<BatchId, Vec<Arc<Job>>>,
     edges: HashMap<BatchId, Vec<StoredEdge>>,
     counts: HashMap<BatchId, CountedJobs>,
     connections: Arc<ConnectionMap>,
@@ -249,7 +249,7 @@ impl Fetched {
         }
         // A batch has at least one job: without any it was deleted meanwhile.
         let jobs = self.jobs.remove(&batch.id)?;
-        let in_place = |(position, job): (usize, &Job)| {
+        let in_place = |(position, job): (usize, &Arc<Job>)| {
             job.position as usize == position && job.revision == batch.revision
         };
         if !jobs.iter().enumerate().all(in_place) {
@@ -265,15 +265,17 @@ impl Fetched {
         } else {
             None
         };
-        let jobs = Some(jobs.into_iter().map(Arc::new).collect());
-        Some(BatchGraph { batch, jobs, edges, counted: None, connections })
+        Some(BatchGraph { batch, jobs: Some(jobs), edges, counted: None, connections })
     }
 }
 
+/// Items by their batch; they come batch by batch.
 fn grouped<T>(items: Vec<T>, batch: impl Fn(&T) -> BatchId) -> HashMap<BatchId, Vec<T>> {
     let mut groups: HashMap<BatchId, Vec<T>> = HashMap::new();
-    for item in items {
-        groups.entry(batch(&item)).or_default().push(item);
+    let mut items = items.into_iter().peekable();
+    while let Some(id) = items.peek().map(&batch) {
+        let group = groups.entry(id).or_default();
+        group.extend(std::iter::from_fn(|| items.next_if(|item| batch(item) == id)));
     }
     groups
 }

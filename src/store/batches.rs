@@ -4,11 +4,14 @@ use std::collections::HashSet;
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
+    QueryTrait, Select,
+    prelude::DateTimeUtc,
 };
 
 use super::{
     Error, Guarded, Written,
+    columns::{Columns, read_all},
     keys::is_any_of,
     keyset::{self, SortColumns},
 };
@@ -21,7 +24,7 @@ use crate::{
         since::{Since, Window},
         text::IdempotencyKey,
     },
-    entity::batch::{ActiveModel, Column, Entity, Model},
+    entity::batch::{ActiveModel, Column, Entity},
 };
 
 /// What a repeated request is known by.
@@ -35,14 +38,13 @@ pub struct Idempotency {
 
 /// The batches with these ids, in no order.
 pub async fn by_ids(db: &impl ConnectionTrait, ids: &[BatchId]) -> Result<Vec<Batch>, Error> {
-    let rows = Entity::find().filter(is_any_of(Column::Id, ids)).all(db).await?;
-    rows.into_iter().map(Batch::try_from).collect()
+    read_all(db, &Entity::find().filter(is_any_of(Column::Id, ids)).into_query(), batch).await
 }
 
 /// The batch with this id, locked until the transaction ends.
 pub async fn lock(db: &impl ConnectionTrait, id: BatchId) -> Result<Option<Batch>, Error> {
-    let row = Entity::find_by_id(id.uuid()).lock_exclusive().one(db).await?;
-    row.map(Batch::try_from).transpose()
+    let select = Entity::find_by_id(id.uuid()).lock_exclusive().into_query();
+    Ok(read_all(db, &select, batch).await?.pop())
 }
 
 /// A key that was used, and for what.
@@ -89,8 +91,8 @@ pub async fn page(db: &impl ConnectionTrait, filter: &BatchFilter, page: &Page) 
         SortField::UpdatedAt => Some(Column::UpdatedAt),
         SortField::Priority => Some(Column::Priority),
     };
-    let rows = keyset::cut(matching(filter), page, SortColumns { field, id: Column::Id }).all(db).await?;
-    rows.into_iter().map(Batch::try_from).collect()
+    let columns = SortColumns { field, id: Column::Id };
+    read_all(db, &keyset::cut(matching(filter), page, columns).into_query(), batch).await
 }
 
 /// How many batches the filter lets through.
@@ -173,52 +175,62 @@ fn row(batch: &Batch) -> ActiveModel {
 
 /// The bounds of a window as they were stored, or the column that is out of range.
 pub(super) fn window(
-    since: Option<sea_orm::prelude::DateTimeUtc>,
-    updated_since: Option<sea_orm::prelude::DateTimeUtc>,
+    since: Option<DateTimeUtc>,
+    updated_since: Option<DateTimeUtc>,
 ) -> Result<Window, &'static str> {
     let bound =
         |instant: Option<_>, column| instant.map(|instant| Since::new(instant).ok_or(column)).transpose();
     Ok(Window { since: bound(since, "since")?, updated_since: bound(updated_since, "updated_since")? })
 }
 
-impl TryFrom<Model> for Batch {
-    type Error = Error;
-
-    fn try_from(row: Model) -> Result<Self, Error> {
-        let corrupt = |column| Error::Corrupt { table: "batches", column, id: row.id };
-        let status = BatchStatus::named(&row.status).ok_or_else(|| corrupt("status"))?;
-        let started_at = || row.started_at.ok_or_else(|| corrupt("started_at"));
-        let finished_at = || row.finished_at.ok_or_else(|| corrupt("finished_at"));
-        let state = match status {
-            BatchStatus::Pending => BatchState::Pending,
-            BatchStatus::Running => BatchState::Running { started_at: started_at()? },
-            BatchStatus::Canceling => BatchState::Canceling { started_at: started_at()? },
-            BatchStatus::Succeeded => {
-                BatchState::Succeeded { started_at: started_at()?, finished_at: finished_at()? }
-            }
-            BatchStatus::Failed => {
-                BatchState::Failed { started_at: started_at()?, finished_at: finished_at()? }
-            }
-            BatchStatus::Canceled => {
-                BatchState::Canceled { started_at: row.started_at, finished_at: finished_at()? }
-            }
-        };
-        Ok(Self {
-            id: BatchId::from_uuid(row.id),
-            tenant_id: TenantId::from_uuid(row.tenant_id),
-            source_connection_id: ConnectionId::from_uuid(row.source_connection_id),
-            destination_connection_id: ConnectionId::from_uuid(row.destination_connection_id),
-            window: window(row.since, row.updated_since).map_err(corrupt)?,
-            priority: row.priority,
-            failure_policy: FailurePolicy::named(&row.failure_policy)
-                .ok_or_else(|| corrupt("failure_policy"))?,
-            state,
-            version: row.version,
-            unfinished: u32::try_from(row.unfinished).map_err(|_| corrupt("unfinished"))?,
-            unsuccessful: u32::try_from(row.unsuccessful).map_err(|_| corrupt("unsuccessful"))?,
-            revision: row.revision,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
-    }
+/// A whole row, in the order of its columns.
+pub(super) fn batch(columns: &mut Columns<'_>) -> Result<Batch, Error> {
+    let id = columns.next()?;
+    let corrupt = |column| Error::Corrupt { table: "batches", column, id };
+    let tenant_id = TenantId::from_uuid(columns.next()?);
+    let source_connection_id = ConnectionId::from_uuid(columns.next()?);
+    let destination_connection_id = ConnectionId::from_uuid(columns.next()?);
+    let window = window(columns.next()?, columns.next()?).map_err(corrupt)?;
+    let priority = columns.next()?;
+    let failure_policy = FailurePolicy::named(columns.next()?).ok_or_else(|| corrupt("failure_policy"))?;
+    let status = BatchStatus::named(columns.next()?).ok_or_else(|| corrupt("status"))?;
+    let version = columns.next()?;
+    let revision = columns.next()?;
+    // `idempotency_key` and `request_hash` are for who makes batches.
+    columns.skip();
+    columns.skip();
+    let created_at = columns.next()?;
+    let (started, finished): (Option<DateTimeUtc>, Option<DateTimeUtc>) = (columns.next()?, columns.next()?);
+    let updated_at = columns.next()?;
+    let natural = |number: i32, column| u32::try_from(number).map_err(|_| corrupt(column));
+    let unfinished = natural(columns.next()?, "unfinished")?;
+    let unsuccessful = natural(columns.next()?, "unsuccessful")?;
+    let started_at = || started.ok_or_else(|| corrupt("started_at"));
+    let finished_at = || finished.ok_or_else(|| corrupt("finished_at"));
+    let state = match status {
+        BatchStatus::Pending => BatchState::Pending,
+        BatchStatus::Running => BatchState::Running { started_at: started_at()? },
+        BatchStatus::Canceling => BatchState::Canceling { started_at: started_at()? },
+        BatchStatus::Succeeded => {
+            BatchState::Succeeded { started_at: started_at()?, finished_at: finished_at()? }
+        }
+        BatchStatus::Failed => BatchState::Failed { started_at: started_at()?, finished_at: finished_at()? },
+        BatchStatus::Canceled => BatchState::Canceled { started_at: started, finished_at: finished_at()? },
+    };
+    Ok(Batch {
+        id: BatchId::from_uuid(id),
+        tenant_id,
+        source_connection_id,
+        destination_connection_id,
+        window,
+        priority,
+        failure_policy,
+        state,
+        version,
+        unfinished,
+        unsuccessful,
+        revision,
+        created_at,
+        updated_at,
+    })
 }

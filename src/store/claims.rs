@@ -3,13 +3,13 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Iterable, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, Statement,
-    sea_query::{Expr, ExprTrait, OnConflict, Order, SelectStatement, UnionType},
+    sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, UnionType},
 };
 use uuid::Uuid;
 
-use super::{Error, keys::is_any_of, tenants::concurrency};
+use super::{Error, columns::read_all, jobs::job, keys::is_any_of, tenants::concurrency};
 use crate::{
     domain::{
         claim::{Candidate, FilledLane, Lane, OpenLane, Running, Wanted},
@@ -187,7 +187,7 @@ fn first_of((number, open): (usize, &OpenLane)) -> SelectStatement {
         .order_by(Column::Id, Order::Asc)
         .limit(*jobs as u64)
         .into_query();
-    sea_orm::sea_query::Query::select()
+    Query::select()
         .expr_as(Expr::val(number as i32), "lane")
         .columns(["id", "batch_id", "priority"])
         .from_subquery(first, "first")
@@ -196,7 +196,7 @@ fn first_of((number, open): (usize, &OpenLane)) -> SelectStatement {
 
 /// Starts these jobs, if they are still to be claimed, and gives those that were.
 pub async fn start(db: &impl ConnectionTrait, jobs: &[JobId], now: DateTime<Utc>) -> Result<Vec<Job>, Error> {
-    let started = Entity::update_many()
+    let mut start = Entity::update_many()
         .col_expr(Column::Status, Expr::value(JobStatus::Running.name()))
         .col_expr(Column::Attempt, Expr::col(Column::Attempt).add(1))
         .col_expr(Column::LastAttempt, Expr::col(Column::LastAttempt).add(1))
@@ -205,9 +205,9 @@ pub async fn start(db: &impl ConnectionTrait, jobs: &[JobId], now: DateTime<Utc>
         .filter(is_any_of(Column::Id, jobs))
         .filter(Column::Status.eq(JobStatus::Ready.name()))
         .filter(Column::NotBefore.is_null())
-        .exec_with_returning(db)
-        .await?;
-    started.into_iter().map(Job::try_from).collect()
+        .into_query();
+    start.returning(Query::returning().columns(Column::iter()));
+    read_all(db, &start, job).await
 }
 
 /// Stands for any provider and any tenant.

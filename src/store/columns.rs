@@ -1,45 +1,73 @@
-//! The columns of a row by their place, straight from the driver. Where a page has thousands of rows,
-//! to find each column by its name, and to write a message for each NULL, costs more than the query.
+//! The columns of a row by their place, straight from the driver into what the domain has. Where a page
+//! has thousands of rows, to find each column by its name, to write a message for each NULL, and to copy
+//! a text that is only compared, costs more than the query.
 
 use std::sync::Arc;
 
 use sea_orm::{
-    DbErr, QueryResult, RuntimeErr,
-    sqlx::{Decode, Error, Postgres, Row, Sqlite, Type},
+    ConnectionTrait, DbErr, QueryResult, RuntimeErr, StatementBuilder,
+    sqlx::{Decode, Error as SqlxError, Postgres, Row, Sqlite, Type, postgres::PgRow, sqlite::SqliteRow},
 };
 
-/// What both drivers can read.
-pub trait Column:
-    for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite>
-{
-}
+use super::Error;
 
-impl<T> Column for T where
-    T: for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite>
-{
-}
+/// What both drivers can read. A text may be borrowed from the row.
+pub trait Column<'r>: Decode<'r, Postgres> + Type<Postgres> + Decode<'r, Sqlite> + Type<Sqlite> {}
+
+impl<'r, T> Column<'r> for T where T: Decode<'r, Postgres> + Type<Postgres> + Decode<'r, Sqlite> + Type<Sqlite>
+{}
 
 /// The columns of a row, one after the other.
 pub struct Columns<'r> {
-    row: &'r QueryResult,
+    row: DriverRow<'r>,
     next: usize,
 }
 
+#[derive(Clone, Copy)]
+enum DriverRow<'r> {
+    Postgres(&'r PgRow),
+    Sqlite(&'r SqliteRow),
+}
+
 impl<'r> Columns<'r> {
-    /// From the first on.
-    pub fn of(row: &'r QueryResult) -> Self {
-        Self { row, next: 0 }
+    fn of(row: &'r QueryResult) -> Result<Self, DbErr> {
+        let postgres = row.try_as_pg_row().map(DriverRow::Postgres);
+        let row = postgres.or_else(|| row.try_as_sqlite_row().map(DriverRow::Sqlite));
+        Ok(Self { row: row.ok_or_else(|| unreadable(SqlxError::RowNotFound))?, next: 0 })
     }
 
     /// The next one. That its type fits is not asked for every row: it is the schema's.
-    pub fn next<T: Column>(&mut self) -> Result<T, DbErr> {
+    pub fn next<T: Column<'r>>(&mut self) -> Result<T, DbErr> {
         let index = self.next;
         self.next += 1;
-        let value = match (self.row.try_as_pg_row(), self.row.try_as_sqlite_row()) {
-            (Some(row), _) => row.try_get_unchecked(index),
-            (None, Some(row)) => row.try_get_unchecked(index),
-            (None, None) => Err(Error::RowNotFound),
-        };
-        value.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error))))
+        match self.row {
+            DriverRow::Postgres(row) => row.try_get_unchecked(index),
+            DriverRow::Sqlite(row) => row.try_get_unchecked(index),
+        }
+        .map_err(unreadable)
     }
+
+    /// Leaves out the next one.
+    pub fn skip(&mut self) {
+        self.next += 1;
+    }
+}
+
+#[cold]
+fn unreadable(error: SqlxError) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+/// What a statement finds, each row made by `read` from its columns.
+pub async fn read_all<T>(
+    db: &impl ConnectionTrait,
+    statement: &impl StatementBuilder,
+    read: impl Fn(&mut Columns<'_>) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let rows = db.query_all(statement).await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        found.push(read(&mut Columns::of(row)?)?);
+    }
+    Ok(found)
 }

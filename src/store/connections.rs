@@ -2,11 +2,12 @@
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter, QuerySelect, QueryTrait, Select, sea_query::UnionType,
+    QueryFilter, QuerySelect, QueryTrait, Select, sea_query::UnionType, sqlx::types::Json,
 };
 
 use super::{
     Error, Written,
+    columns::{Columns, read_all},
     keys::is_any_of,
     keyset::{self, SortColumns},
     tenants::concurrency,
@@ -22,15 +23,14 @@ use crate::{
     },
     entity::{
         batch,
-        connection::{ActiveModel, Column, Entity, Model},
+        connection::{ActiveModel, Column, Entity},
         job,
     },
 };
 
 /// The connections with these ids, in no order.
 pub async fn by_ids(db: &impl ConnectionTrait, ids: &[ConnectionId]) -> Result<Vec<Connection>, Error> {
-    let rows = Entity::find().filter(is_any_of(Column::Id, ids)).all(db).await?;
-    rows.into_iter().map(Connection::try_from).collect()
+    read_all(db, &Entity::find().filter(is_any_of(Column::Id, ids)).into_query(), connection).await
 }
 
 /// Whose connections are asked for.
@@ -64,14 +64,13 @@ pub async fn of_batches(
     }
     // One set of ids, and not three conditions with OR between them: those would be tried on every
     // connection that there is.
-    let rows = Entity::find().filter(Column::Id.in_subquery(used)).all(db).await?;
-    rows.into_iter().map(Connection::try_from).collect()
+    read_all(db, &Entity::find().filter(Column::Id.in_subquery(used)).into_query(), connection).await
 }
 
 /// The connection with this id, locked until the transaction ends.
 pub async fn lock(db: &impl ConnectionTrait, id: ConnectionId) -> Result<Option<Connection>, Error> {
-    let row = Entity::find_by_id(id.uuid()).lock_exclusive().one(db).await?;
-    row.map(Connection::try_from).transpose()
+    let select = Entity::find_by_id(id.uuid()).lock_exclusive().into_query();
+    Ok(read_all(db, &select, connection).await?.pop())
 }
 
 /// The rows of a page, in the order in which it is walked.
@@ -81,8 +80,7 @@ pub async fn page(
     page: &Page,
 ) -> Result<Vec<Connection>, Error> {
     let columns = SortColumns { field: None, id: Column::Id };
-    let rows = keyset::cut(matching(filter), page, columns).all(db).await?;
-    rows.into_iter().map(Connection::try_from).collect()
+    read_all(db, &keyset::cut(matching(filter), page, columns).into_query(), connection).await
 }
 
 /// How many connections the filter lets through.
@@ -133,22 +131,22 @@ fn row(connection: &Connection) -> ActiveModel {
     }
 }
 
-impl TryFrom<Model> for Connection {
-    type Error = Error;
-
-    fn try_from(row: Model) -> Result<Self, Error> {
-        let corrupt = |column| Error::Corrupt { table: "connections", column, id: row.id };
-        Ok(Self {
-            id: ConnectionId::from_uuid(row.id),
-            tenant_id: TenantId::from_uuid(row.tenant_id),
-            max_concurrent_jobs: concurrency(row.max_concurrent_jobs)
-                .map_err(|()| corrupt("max_concurrent_jobs"))?,
-            config: Config::stored(row.config).ok_or_else(|| corrupt("config"))?,
-            name: Text::stored(row.name),
-            provider: Text::stored(row.provider),
-            archived_at: row.archived_at,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
-    }
+/// A whole row, in the order of its columns.
+fn connection(columns: &mut Columns<'_>) -> Result<Connection, Error> {
+    let id = columns.next()?;
+    let corrupt = |column| Error::Corrupt { table: "connections", column, id };
+    Ok(Connection {
+        id: ConnectionId::from_uuid(id),
+        tenant_id: TenantId::from_uuid(columns.next()?),
+        name: Text::stored(columns.next()?),
+        provider: Text::stored(columns.next()?),
+        config: columns
+            .next()
+            .map(|Json(config)| Config::stored(config))?
+            .ok_or_else(|| corrupt("config"))?,
+        max_concurrent_jobs: concurrency(columns.next()?).map_err(|()| corrupt("max_concurrent_jobs"))?,
+        archived_at: columns.next()?,
+        created_at: columns.next()?,
+        updated_at: columns.next()?,
+    })
 }

@@ -4,21 +4,25 @@ use std::sync::Arc;
 
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, DbErr, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, QueryTrait, RelationDef,
+    ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait, RelationDef,
     sea_query::{Alias, Expr},
 };
 use uuid::Uuid;
 
-use super::{Error, columns::Columns, keys::is_any_of};
+use super::{
+    Error,
+    columns::{Columns, read_all},
+    jobs,
+    keys::is_any_of,
+};
 use crate::{
     domain::{
         graph::{Edge, Side},
         id::{BatchId, JobId},
-        job::{Job, LinkedJob, RequirementKind},
+        job::{LinkedJob, RequirementKind},
     },
     entity::{
-        dependency::{ActiveModel, Column, Entity, Model},
+        dependency::{ActiveModel, Column, Entity},
         job,
     },
 };
@@ -41,26 +45,14 @@ pub struct StoredEdge {
 pub async fn of_batches(db: &impl ConnectionTrait, batches: &[BatchId]) -> Result<Vec<StoredEdge>, Error> {
     let select =
         Entity::find().filter(is_any_of(Column::BatchId, batches)).order_by_asc(Column::BatchId).into_query();
-    db.query_all(&select).await?.iter().map(|row| StoredEdge::try_from(model(row)?)).collect()
-}
-
-/// A whole row, in the order of its columns.
-fn model(row: &QueryResult) -> Result<Model, DbErr> {
-    let columns = &mut Columns::of(row);
-    Ok(Model {
-        batch_id: columns.next()?,
-        dependent: columns.next()?,
-        required: columns.next()?,
-        kind: columns.next()?,
-        revision: columns.next()?,
-    })
+    read_all(db, &select, edge).await
 }
 
 /// The jobs at the other ends of these jobs' edges: those that they require, or those that depend
 /// on them. In the order of the batch, for each job that was asked about.
 pub async fn linked_to(
     db: &impl ConnectionTrait,
-    jobs: &[JobId],
+    ids: &[JobId],
     other: Side,
 ) -> Result<Vec<LinkedJob>, Error> {
     let (other_end, own_end) = match other {
@@ -82,25 +74,18 @@ pub async fn linked_to(
         .column_as(Column::Kind, "kind")
         .join(JoinType::InnerJoin, to_edge)
         .join_as(JoinType::InnerJoin, to_own, own)
-        .filter(super::keys::any_of(of, jobs))
+        .filter(super::keys::any_of(of, ids))
         .order_by_asc(job::Column::Position)
         .order_by_asc(Column::Kind)
         .into_query();
-    let rows = db.query_all(&select).await?;
-    rows.iter()
-        .map(|row| {
-            let (of, kind): (Uuid, String) = (row.try_get("", "of")?, row.try_get("", "kind")?);
-            Ok(LinkedJob {
-                of: JobId::from_uuid(of),
-                kind: RequirementKind::named(&kind).ok_or(Error::Corrupt {
-                    table: "dependencies",
-                    column: "kind",
-                    id: of,
-                })?,
-                job: Arc::new(Job::try_from(job::Model::from_query_result(row, "")?)?),
-            })
-        })
-        .collect()
+    read_all(db, &select, |columns| {
+        let job = Arc::new(jobs::job(columns)?);
+        let of: Uuid = columns.next()?;
+        let corrupt = || Error::Corrupt { table: "dependencies", column: "kind", id: of };
+        let kind = RequirementKind::named(columns.next()?).ok_or_else(corrupt)?;
+        Ok(LinkedJob { of: JobId::from_uuid(of), kind, job })
+    })
+    .await
 }
 
 /// Adds the edges of a batch.
@@ -118,20 +103,14 @@ pub async fn insert(db: &impl ConnectionTrait, edges: &[StoredEdge]) -> Result<(
     Ok(())
 }
 
-impl TryFrom<Model> for StoredEdge {
-    type Error = Error;
-
-    fn try_from(row: Model) -> Result<Self, Error> {
-        let corrupt = |column| Error::Corrupt { table: "dependencies", column, id: row.batch_id };
-        let position = |number: i32, column| u32::try_from(number).map_err(|_| corrupt(column));
-        Ok(Self {
-            batch_id: BatchId::from_uuid(row.batch_id),
-            revision: row.revision,
-            edge: Edge {
-                dependent: position(row.dependent, "dependent")?,
-                required: position(row.required, "required")?,
-                kind: RequirementKind::named(&row.kind).ok_or_else(|| corrupt("kind"))?,
-            },
-        })
-    }
+/// A whole row, in the order of its columns.
+fn edge(columns: &mut Columns<'_>) -> Result<StoredEdge, Error> {
+    let id: Uuid = columns.next()?;
+    let corrupt = |column| Error::Corrupt { table: "dependencies", column, id };
+    let position = |number: i32, column| u32::try_from(number).map_err(|_| corrupt(column));
+    let dependent = position(columns.next()?, "dependent")?;
+    let required = position(columns.next()?, "required")?;
+    let kind = RequirementKind::named(columns.next()?).ok_or_else(|| corrupt("kind"))?;
+    let revision = columns.next()?;
+    Ok(StoredEdge { batch_id: BatchId::from_uuid(id), revision, edge: Edge { dependent, required, kind } })
 }

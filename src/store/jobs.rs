@@ -1,18 +1,19 @@
 //! Jobs.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult,
-    PaginatorTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, Select,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, prelude::DateTimeUtc, sqlx::types::Json,
 };
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
     Error, Written,
     batches::window,
-    columns::Columns,
+    columns::{Columns, read_all},
     keys::is_any_of,
     keyset::{self, SortColumns},
 };
@@ -25,7 +26,7 @@ use crate::{
         since::Since,
         text::Text,
     },
-    entity::job::{ActiveModel, Column, Entity, Model},
+    entity::job::{ActiveModel, Column, Entity},
 };
 
 /// A statement has at most 32,766 parameters on SQLite, and a row 26 columns.
@@ -33,58 +34,24 @@ const ROWS_PER_INSERT: usize = 1024;
 
 /// The jobs with these ids, in no order.
 pub async fn by_ids(db: &impl ConnectionTrait, ids: &[JobId]) -> Result<Vec<Job>, Error> {
-    let rows = Entity::find().filter(is_any_of(Column::Id, ids)).all(db).await?;
-    rows.into_iter().map(Job::try_from).collect()
+    read_all(db, &Entity::find().filter(is_any_of(Column::Id, ids)).into_query(), job).await
 }
 
-/// The jobs of these batches, batch by batch, each in the order given.
-pub async fn of_batches(db: &impl ConnectionTrait, batches: &[BatchId]) -> Result<Vec<Job>, Error> {
+/// The jobs of these batches, batch by batch, each in the order given. Each where it will be shared from
+/// the beginning: a job is large, and not moved for nothing.
+pub async fn of_batches(db: &impl ConnectionTrait, batches: &[BatchId]) -> Result<Vec<Arc<Job>>, Error> {
     let select = Entity::find()
         .filter(is_any_of(Column::BatchId, batches))
         .order_by_asc(Column::BatchId)
         .order_by_asc(Column::Position)
         .into_query();
-    db.query_all(&select).await?.iter().map(|row| Job::try_from(model(row)?)).collect()
-}
-
-/// A whole row, in the order of its columns.
-fn model(row: &QueryResult) -> Result<Model, DbErr> {
-    let columns = &mut Columns::of(row);
-    Ok(Model {
-        id: columns.next()?,
-        batch_id: columns.next()?,
-        tenant_id: columns.next()?,
-        position: columns.next()?,
-        revision: columns.next()?,
-        r#type: columns.next()?,
-        object: columns.next()?,
-        grain: columns.next()?,
-        connection_id: columns.next()?,
-        since: columns.next()?,
-        updated_since: columns.next()?,
-        allow_delete: columns.next()?,
-        required_objects: columns.next()?,
-        wave: columns.next()?,
-        unsatisfied: columns.next()?,
-        status: columns.next()?,
-        attempt: columns.next()?,
-        max_attempts: columns.next()?,
-        not_before: columns.next()?,
-        created_at: columns.next()?,
-        started_at: columns.next()?,
-        finished_at: columns.next()?,
-        priority: columns.next()?,
-        last_attempt: columns.next()?,
-        entered_at: columns.next()?,
-        published_at: columns.next()?,
-    })
+    read_all(db, &select, |columns| Ok(Arc::new(job(columns)?))).await
 }
 
 /// The rows of a page, in the order in which it is walked.
 pub async fn page(db: &impl ConnectionTrait, filter: &JobFilter, page: &Page) -> Result<Vec<Job>, Error> {
     let columns = SortColumns { field: None, id: Column::Id };
-    let rows = keyset::cut(matching(filter), page, columns).all(db).await?;
-    rows.into_iter().map(Job::try_from).collect()
+    read_all(db, &keyset::cut(matching(filter), page, columns).into_query(), job).await
 }
 
 /// How many jobs the filter lets through.
@@ -222,67 +189,86 @@ fn required_objects_to_json(required: &RequiredObjects) -> Option<Value> {
     (!json.is_empty()).then_some(Value::Object(json))
 }
 
-fn required_objects_from_json(json: Option<Value>) -> Option<RequiredObjects> {
-    let mut required = RequiredObjects::default();
-    let Some(json) = json else { return Some(required) };
-    let Value::Object(kinds) = json else { return None };
-    for (kind, objects) in kinds {
-        let Value::Array(objects) = objects else { return None };
-        let text = |object| match object {
-            Value::String(object) => Some(Text::stored(object)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
-        };
-        *required.of_mut(RequirementKind::named(&kind)?) =
-            objects.into_iter().map(text).collect::<Option<_>>()?;
-    }
-    Some(required)
+/// What [`required_objects_to_json`] has written.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct RequiredNames {
+    extract: Vec<String>,
+    load: Vec<String>,
+    load_result: Vec<String>,
 }
 
-impl TryFrom<Model> for Job {
-    type Error = Error;
-
-    fn try_from(row: Model) -> Result<Self, Error> {
-        let corrupt = |column| Error::Corrupt { table: "jobs", column, id: row.id };
-        let natural = |number: i32, column| u32::try_from(number).map_err(|_| corrupt(column));
-        let status = JobStatus::named(&row.status).ok_or_else(|| corrupt("status"))?;
-        let started_at = || row.started_at.ok_or_else(|| corrupt("started_at"));
-        let finished_at = || row.finished_at.ok_or_else(|| corrupt("finished_at"));
-        let state = match status {
-            JobStatus::Blocked => JobState::Blocked,
-            JobStatus::Ready => JobState::Ready { not_before: row.not_before },
-            JobStatus::Running => JobState::Running { started_at: started_at()? },
-            JobStatus::Succeeded => {
-                JobState::Succeeded { started_at: started_at()?, finished_at: finished_at()? }
-            }
-            JobStatus::Failed => JobState::Failed { started_at: started_at()?, finished_at: finished_at()? },
-            JobStatus::Skipped => JobState::Skipped { finished_at: finished_at()? },
-            JobStatus::Canceled => {
-                JobState::Canceled { started_at: row.started_at, finished_at: finished_at()? }
-            }
-        };
-        Ok(Self {
-            id: JobId::from_uuid(row.id),
-            batch_id: BatchId::from_uuid(row.batch_id),
-            tenant_id: TenantId::from_uuid(row.tenant_id),
-            position: natural(row.position, "position")?,
-            revision: row.revision,
-            job_type: JobType::named(&row.r#type).ok_or_else(|| corrupt("type"))?,
-            window: window(row.since, row.updated_since).map_err(corrupt)?,
-            required_objects: required_objects_from_json(row.required_objects)
-                .ok_or_else(|| corrupt("required_objects"))?,
-            wave: natural(row.wave, "wave")?,
-            object: Text::stored(row.object),
-            grain: row.grain.map(Text::stored),
-            connection_id: ConnectionId::from_uuid(row.connection_id),
-            allow_delete: row.allow_delete,
-            max_attempts: row.max_attempts,
-            priority: row.priority,
-            attempt: row.attempt,
-            last_attempt: row.last_attempt,
-            state,
-            entered_at: row.entered_at,
-            published_at: row.published_at,
-            created_at: row.created_at,
-        })
+impl From<RequiredNames> for RequiredObjects {
+    fn from(RequiredNames { extract, load, load_result }: RequiredNames) -> Self {
+        let stored = |names: Vec<String>| names.into_iter().map(Text::stored).collect();
+        Self { extract: stored(extract), load: stored(load), load_result: stored(load_result) }
     }
+}
+
+/// A whole row, in the order of its columns.
+pub(super) fn job(columns: &mut Columns<'_>) -> Result<Job, Error> {
+    let id: Uuid = columns.next()?;
+    let corrupt = |column| Error::Corrupt { table: "jobs", column, id };
+    let natural = |number: i32, column| u32::try_from(number).map_err(|_| corrupt(column));
+    let batch_id = BatchId::from_uuid(columns.next()?);
+    let tenant_id = TenantId::from_uuid(columns.next()?);
+    let position = natural(columns.next()?, "position")?;
+    let revision = columns.next()?;
+    let job_type = JobType::named(columns.next()?).ok_or_else(|| corrupt("type"))?;
+    let object = Text::stored(columns.next()?);
+    let grain = columns.next::<Option<String>>()?.map(Text::stored);
+    let connection_id = ConnectionId::from_uuid(columns.next()?);
+    let window = window(columns.next()?, columns.next()?).map_err(corrupt)?;
+    let allow_delete = columns.next()?;
+    let required_objects: Option<Json<RequiredNames>> =
+        columns.next().map_err(|_| corrupt("required_objects"))?;
+    let wave = natural(columns.next()?, "wave")?;
+    // `unsatisfied` is for who claims jobs.
+    columns.skip();
+    let status = JobStatus::named(columns.next()?).ok_or_else(|| corrupt("status"))?;
+    let attempt = columns.next()?;
+    let max_attempts = columns.next()?;
+    let not_before = columns.next()?;
+    let created_at = columns.next()?;
+    let (started, finished): (Option<DateTimeUtc>, Option<DateTimeUtc>) = (columns.next()?, columns.next()?);
+    let priority = columns.next()?;
+    let last_attempt = columns.next()?;
+    let entered_at = columns.next()?;
+    let published_at = columns.next()?;
+    let started_at = || started.ok_or_else(|| corrupt("started_at"));
+    let finished_at = || finished.ok_or_else(|| corrupt("finished_at"));
+    let state = match status {
+        JobStatus::Blocked => JobState::Blocked,
+        JobStatus::Ready => JobState::Ready { not_before },
+        JobStatus::Running => JobState::Running { started_at: started_at()? },
+        JobStatus::Succeeded => {
+            JobState::Succeeded { started_at: started_at()?, finished_at: finished_at()? }
+        }
+        JobStatus::Failed => JobState::Failed { started_at: started_at()?, finished_at: finished_at()? },
+        JobStatus::Skipped => JobState::Skipped { finished_at: finished_at()? },
+        JobStatus::Canceled => JobState::Canceled { started_at: started, finished_at: finished_at()? },
+    };
+    Ok(Job {
+        id: JobId::from_uuid(id),
+        batch_id,
+        tenant_id,
+        position,
+        revision,
+        job_type,
+        object,
+        grain,
+        connection_id,
+        window,
+        allow_delete,
+        priority,
+        max_attempts,
+        attempt,
+        last_attempt,
+        required_objects: required_objects.map(|Json(names)| names.into()).unwrap_or_default(),
+        wave,
+        state,
+        entered_at,
+        published_at,
+        created_at,
+    })
 }

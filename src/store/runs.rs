@@ -11,6 +11,8 @@ use uuid::Uuid;
 use super::{
     Error,
     attempts::with_leases,
+    batches,
+    columns::read_all,
     keys::{CHUNK, is_any_of},
     many::{Update, parameters},
 };
@@ -31,8 +33,8 @@ use crate::{
 /// in a circle.
 pub async fn lock(db: &impl ConnectionTrait, ids: &[BatchId]) -> Result<Vec<Batch>, Error> {
     let select = batch::Entity::find().filter(is_any_of(batch::Column::Id, ids));
-    let rows = select.order_by_asc(batch::Column::Id).lock_exclusive().all(db).await?;
-    rows.into_iter().map(Batch::try_from).collect()
+    let select = select.order_by_asc(batch::Column::Id).lock_exclusive().into_query();
+    read_all(db, &select, batches::batch).await
 }
 
 /// The batches to whose jobs these leases were given, locked like [`lock`] does.
@@ -43,8 +45,8 @@ pub async fn lock_by_leases(db: &impl ConnectionTrait, leases: &[LeaseHash]) -> 
         .filter(with_leases(leases))
         .into_query();
     let select = batch::Entity::find().filter(batch::Column::Id.in_subquery(leased));
-    let rows = select.order_by_asc(batch::Column::Id).lock_exclusive().all(db).await?;
-    rows.into_iter().map(Batch::try_from).collect()
+    let select = select.order_by_asc(batch::Column::Id).lock_exclusive().into_query();
+    read_all(db, &select, batches::batch).await
 }
 
 /// Writes what has changed of batches that are locked.

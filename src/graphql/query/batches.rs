@@ -59,7 +59,7 @@ impl BatchQuery {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<BatchConnection> {
+    ) -> Result<Inline<BatchConnection>> {
         batch_list(ctx, filter, Scope::All, order_by, PageArgs { first, after, last, before }).await
     }
 
@@ -82,7 +82,7 @@ pub fn batch_list<'a>(
     scope: Scope,
     order: Option<BatchOrder>,
     args: PageArgs,
-) -> Waiting<'a, Result<BatchConnection>> {
+) -> Waiting<'a, Result<Inline<BatchConnection>>> {
     Box::pin(async move {
         let order = order.map_or(Order::NEWEST, Order::from);
         let page = Page::parse(&args, ListKind::Batches, order).map_err(bad_argument)?;
@@ -90,6 +90,6 @@ pub fn batch_list<'a>(
         let parts = lookahead::parts_of_page(&ctx.look_ahead());
         let slice = ctx.services().batches(&filter, &page, parts).await.map_err(query_error)?;
         let slice = slice.map(|rows| rows.into_iter().map(BatchNode).collect());
-        Ok(BatchConnection(List::new(slice, &page, Counted::Batches(filter))))
+        Ok(Inline(BatchConnection(List::new(slice, &page, Counted::Batches(filter)))))
     })
 }

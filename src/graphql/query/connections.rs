@@ -14,6 +14,7 @@ use crate::{
     graphql::{
         context::ContextExt,
         error::{bad_argument, bad_id, query_error},
+        inline::Inline,
         lists::{ConnectionConnection, Counted, List},
         types::{
             connection::ConnectionNode,
@@ -33,10 +34,10 @@ impl ConnectionQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its id, connection_….")] id: ID,
-    ) -> Option<Result<ConnectionNode>> {
+    ) -> Option<Result<Inline<ConnectionNode>>> {
         let find = async || {
             let id = ConnectionId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
-            Ok(ctx.load(id).await?.map(ConnectionNode))
+            Ok(ctx.load(id).await?.map(ConnectionNode).map(Inline))
         };
         find().await.transpose()
     }
@@ -54,7 +55,7 @@ impl ConnectionQuery {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<ConnectionConnection> {
+    ) -> Result<Inline<ConnectionConnection>> {
         connection_list(ctx, filter, Scope::All, PageArgs { first, after, last, before }).await
     }
 }
@@ -65,11 +66,11 @@ pub async fn connection_list(
     filter: Option<ConnectionFilterInput>,
     scope: Scope,
     args: PageArgs,
-) -> Result<ConnectionConnection> {
+) -> Result<Inline<ConnectionConnection>> {
     let page = Page::parse(&args, ListKind::Connections, Order::OLDEST).map_err(bad_argument)?;
     let filter = filter.unwrap_or_default().parse(scope).map_err(bad_argument)?;
     let slice = ctx.services().connections(&filter, &page).await.map_err(query_error)?;
     let slice =
         slice.map(|rows| rows.into_iter().map(|connection| ConnectionNode(Arc::new(connection))).collect());
-    Ok(ConnectionConnection(List::new(slice, &page, Counted::Connections(filter))))
+    Ok(Inline(ConnectionConnection(List::new(slice, &page, Counted::Connections(filter)))))
 }

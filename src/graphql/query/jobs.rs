@@ -15,6 +15,7 @@ use crate::{
     graphql::{
         context::ContextExt,
         error::{bad_argument, bad_id, query_error},
+        inline::Inline,
         lists::{Counted, JobConnection, List},
         lookahead,
         types::{
@@ -36,12 +37,12 @@ impl JobQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its id, job_….")] id: ID,
-    ) -> Option<Result<JobNode>> {
+    ) -> Option<Result<Inline<JobNode>>> {
         let find = async || {
             let id = JobId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
             let Some(job) = ctx.load(id).await? else { return Ok(None) };
             let parts = lookahead::parts_of_jobs_batch(&ctx.look_ahead());
-            Ok(nodes(ctx, vec![job], parts).await?.pop())
+            Ok(nodes(ctx, vec![job], parts).await?.pop().map(Inline))
         };
         find().await.transpose()
     }
@@ -60,7 +61,7 @@ impl JobQuery {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<JobConnection> {
+    ) -> Result<Inline<JobConnection>> {
         let args = PageArgs { first, after, last, before };
         let page = Page::parse(&args, ListKind::Jobs, order_by.map_or(Order::NEWEST, Order::from))
             .map_err(bad_argument)?;
@@ -74,7 +75,7 @@ impl JobQuery {
         let (has_previous, has_next) = (slice.has_previous, slice.has_next);
         let rows = nodes(ctx, slice.rows.into_iter().map(Arc::new).collect(), parts).await?;
         let slice = Slice { rows, has_previous, has_next };
-        Ok(JobConnection(List::new(slice, &page, Counted::Jobs(filter))))
+        Ok(Inline(JobConnection(List::new(slice, &page, Counted::Jobs(filter)))))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     graphql::{
         context::ContextExt,
         error::{bad_argument, bad_id, query_error},
+        inline::Inline,
         lists::{Counted, List, TenantConnection},
         types::tenant::TenantNode,
     },
@@ -30,10 +31,10 @@ impl TenantQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its id, tenant_….")] id: ID,
-    ) -> Option<Result<TenantNode>> {
+    ) -> Option<Result<Inline<TenantNode>>> {
         let find = async || {
             let id = TenantId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
-            Ok(ctx.load(id).await?.map(TenantNode))
+            Ok(ctx.load(id).await?.map(TenantNode).map(Inline))
         };
         find().await.transpose()
     }
@@ -49,11 +50,11 @@ impl TenantQuery {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<TenantConnection> {
+    ) -> Result<Inline<TenantConnection>> {
         let args = PageArgs { first, after, last, before };
         let page = Page::parse(&args, ListKind::Tenants, Order::OLDEST).map_err(bad_argument)?;
         let slice = ctx.services().tenants(&page).await.map_err(query_error)?;
         let slice = slice.map(|rows| rows.into_iter().map(|tenant| TenantNode(Arc::new(tenant))).collect());
-        Ok(TenantConnection(List::new(slice, &page, Counted::Tenants)))
+        Ok(Inline(TenantConnection(List::new(slice, &page, Counted::Tenants))))
     }
 }

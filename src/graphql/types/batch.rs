@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use async_graphql::{
-    Context, Enum, ID, InputObject, Object, Result, ScalarType, SimpleObject, Value,
-    resolver_utils::enum_value,
-};
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 
 use super::{
     connection::{ConnectionNode, load_connection},
     event::EventFilterInput,
-    job::{JobNode, JobStatus, JobType},
+    job::{JobNode, JobStatus, JobType, JobView},
     plan::PlanNode,
     tenant::TenantNode,
 };
@@ -25,11 +22,12 @@ use crate::{
     graphql::{
         context::ContextExt,
         error::gone,
-        inline::{Asked, AtHand, Inline, InlineList, walk, walk_list},
+        inline::{Asked, AtHand, Inline, InlineList, Write},
+        json::Json,
         lists::EventConnection,
         loaders::GraphKey,
         query::event_list,
-        scalar::{DateTime, Since, since, time},
+        scalar::{DateTime, Since},
     },
     services::{BatchGraph, Parts},
 };
@@ -148,8 +146,8 @@ impl BatchNode {
     }
 
     /// The tenant it belongs to.
-    async fn tenant(&self, ctx: &Context<'_>) -> Result<TenantNode> {
-        ctx.load(self.0.batch.tenant_id).await?.map(TenantNode).ok_or_else(|| gone("tenant"))
+    async fn tenant(&self, ctx: &Context<'_>) -> Result<Inline<TenantNode>> {
+        ctx.load(self.0.batch.tenant_id).await?.map(TenantNode).map(Inline).ok_or_else(|| gone("tenant"))
     }
 
     /// Where the data comes from: what its extracts use, unless they name their own.
@@ -260,33 +258,78 @@ impl BatchNode {
 }
 
 impl AtHand for BatchNode {
-    fn at_hand(&self, field: &Asked<'_>) -> Option<Value> {
-        let graph = &self.0;
-        let batch = &graph.batch;
-        let connection = |id| {
-            let connection = graph.connections.get(&id)?;
-            walk(&ConnectionNode(connection.clone()), field.selected())
-        };
-        Some(match field.name() {
-            "id" => batch.id.to_string().into(),
-            "sourceConnection" => connection(batch.source_connection_id)?,
-            "destinationConnection" => connection(batch.destination_connection_id)?,
-            "since" => since(batch.window.since),
-            "updatedSince" => since(batch.window.updated_since),
-            "status" => enum_value(BatchStatus::from(batch.state.status())),
-            "priority" => batch.priority.into(),
-            "failurePolicy" => enum_value(FailurePolicy::from(batch.failure_policy)),
-            "jobs" => {
-                let jobs = graph.jobs.as_ref()?.iter();
-                let nodes: Vec<JobNode> = jobs.map(|job| JobNode::member(job, graph)).collect();
-                walk_list(&nodes, field.selected())?
+    type View<'a> = &'a Arc<BatchGraph>;
+
+    fn view(&self) -> &Arc<BatchGraph> {
+        &self.0
+    }
+
+    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
+        Some(match asked.name() {
+            "id" => Self::value(|graph, json| json.id(graph.batch.id)),
+            "sourceConnection" => Self::connection_field(asked, |graph| graph.batch.source_connection_id)?,
+            "destinationConnection" => {
+                Self::connection_field(asked, |graph| graph.batch.destination_connection_id)?
             }
-            "createdAt" => DateTime(batch.created_at).to_value(),
-            "startedAt" => time(batch.state.started_at()),
-            "finishedAt" => time(batch.state.finished_at()),
-            "updatedAt" => DateTime(batch.updated_at).to_value(),
-            "version" => batch.version.into(),
+            "since" => Self::value(|graph, json| json.nullable(graph.batch.window.since, Json::since)),
+            "updatedSince" => {
+                Self::value(|graph, json| json.nullable(graph.batch.window.updated_since, Json::since))
+            }
+            "status" => Self::value(|graph, json| json.choice(BatchStatus::from(graph.batch.state.status()))),
+            "priority" => Self::value(|graph, json| json.put(&graph.batch.priority)),
+            "failurePolicy" => {
+                Self::value(|graph, json| json.choice(FailurePolicy::from(graph.batch.failure_policy)))
+            }
+            "jobs" => {
+                let plan = asked.plan::<JobNode>()?;
+                Self::part(move |graph, json| {
+                    let jobs = graph.jobs.as_ref()?.iter();
+                    plan.write_list(jobs.map(|job| JobView { job, graph: Some(graph) }), json)
+                })
+            }
+            "jobCounts" => {
+                let plan = asked.plan::<JobCounts>()?;
+                Self::part(move |graph, json| plan.write(&graph.counts()?.into(), json))
+            }
+            "createdAt" => Self::value(|graph, json| json.time(graph.batch.created_at)),
+            "startedAt" => {
+                Self::value(|graph, json| json.nullable(graph.batch.state.started_at(), Json::time))
+            }
+            "finishedAt" => {
+                Self::value(|graph, json| json.nullable(graph.batch.state.finished_at(), Json::time))
+            }
+            "updatedAt" => Self::value(|graph, json| json.time(graph.batch.updated_at)),
+            "version" => Self::value(|graph, json| json.put(&graph.batch.version)),
             _ => return None,
         })
+    }
+}
+
+impl AtHand for JobCounts {
+    type View<'a> = &'a Self;
+
+    fn view(&self) -> &Self {
+        self
+    }
+
+    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
+        Some(match asked.name() {
+            "total" => Self::value(|counts, json| json.put(&counts.total)),
+            "blocked" => Self::value(|counts, json| json.put(&counts.blocked)),
+            "ready" => Self::value(|counts, json| json.put(&counts.ready)),
+            "running" => Self::value(|counts, json| json.put(&counts.running)),
+            "succeeded" => Self::value(|counts, json| json.put(&counts.succeeded)),
+            "failed" => Self::value(|counts, json| json.put(&counts.failed)),
+            "skipped" => Self::value(|counts, json| json.put(&counts.skipped)),
+            "canceled" => Self::value(|counts, json| json.put(&counts.canceled)),
+            _ => return None,
+        })
+    }
+}
+
+impl BatchNode {
+    fn connection_field(asked: &Asked<'_>, id: fn(&BatchGraph) -> ConnectionId) -> Option<Write<Self>> {
+        let plan = asked.plan::<ConnectionNode>()?;
+        Some(Self::part(move |graph, json| plan.write(graph.connections.get(&id(graph))?, json)))
     }
 }

@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Json, Object, Result, ScalarType, Value};
+use async_graphql::{Context, ID, Object, Result, types::Json as AnyJson};
 
 use super::{
     filter::{BatchFilterInput, BatchOrder, Scope},
     tenant::TenantNode,
 };
 use crate::{
-    domain::{connection::Connection, id::ConnectionId, page::PageArgs},
+    domain::{connection::Connection, id::ConnectionId, page::PageArgs, tenant::Concurrency},
     graphql::{
         context::ContextExt,
         error::gone,
-        inline::{Asked, AtHand},
+        inline::{Asked, AtHand, Inline, Write},
+        json::Json,
         lists::BatchConnection,
         query::batch_list,
-        scalar::{DateTime, time},
+        scalar::DateTime,
     },
 };
 
@@ -38,8 +39,8 @@ impl ConnectionNode {
     }
 
     /// The tenant it belongs to.
-    async fn tenant(&self, ctx: &Context<'_>) -> Result<TenantNode> {
-        ctx.load(self.0.tenant_id).await?.map(TenantNode).ok_or_else(|| gone("tenant"))
+    async fn tenant(&self, ctx: &Context<'_>) -> Result<Inline<TenantNode>> {
+        ctx.load(self.0.tenant_id).await?.map(TenantNode).map(Inline).ok_or_else(|| gone("tenant"))
     }
 
     /// Its name, unique in its tenant.
@@ -53,8 +54,8 @@ impl ConnectionNode {
     }
 
     /// How to reach the system and what to do there: a JSON object, nothing secret.
-    async fn config(&self) -> Json<serde_json::Value> {
-        Json(self.0.config.clone().into_value())
+    async fn config(&self) -> AnyJson<serde_json::Value> {
+        AnyJson(self.0.config.clone().into_value())
     }
 
     /// How many jobs may use it at once; null: no limit.
@@ -92,24 +93,31 @@ impl ConnectionNode {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<BatchConnection> {
+    ) -> Result<Inline<BatchConnection>> {
         let args = PageArgs { first, after, last, before };
         batch_list(ctx, filter, Scope::Connection(self.0.id), order_by, args).await
     }
 }
 
 impl AtHand for ConnectionNode {
-    fn at_hand(&self, field: &Asked<'_>) -> Option<Value> {
-        let connection = &*self.0;
-        Some(match field.name() {
-            "id" => connection.id.to_string().into(),
-            "name" => (&*connection.name).into(),
-            "provider" => (&*connection.provider).into(),
-            "config" => Value::from_json(connection.config.clone().into_value()).ok()?,
-            "maxConcurrentJobs" => connection.max_concurrent_jobs.map(|limit| limit.jobs()).into(),
-            "archivedAt" => time(connection.archived_at),
-            "createdAt" => DateTime(connection.created_at).to_value(),
-            "updatedAt" => DateTime(connection.updated_at).to_value(),
+    type View<'a> = &'a Connection;
+
+    fn view(&self) -> &Connection {
+        &self.0
+    }
+
+    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
+        Some(match asked.name() {
+            "id" => Self::value(|connection, json| json.id(connection.id)),
+            "name" => Self::value(|connection, json| json.put(&*connection.name)),
+            "provider" => Self::value(|connection, json| json.put(&*connection.provider)),
+            "config" => Self::value(|connection, json| json.put(connection.config.fields())),
+            "maxConcurrentJobs" => Self::value(|connection, json| {
+                json.put(&connection.max_concurrent_jobs.map(Concurrency::jobs))
+            }),
+            "archivedAt" => Self::value(|connection, json| json.nullable(connection.archived_at, Json::time)),
+            "createdAt" => Self::value(|connection, json| json.time(connection.created_at)),
+            "updatedAt" => Self::value(|connection, json| json.time(connection.updated_at)),
             _ => return None,
         })
     }

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject, Value};
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 
 use super::{attempt::JobError, batch::BatchNode, job::JobNode, tenant::TenantNode};
 use crate::{
     domain::{
-        event::{self, Actor, Change, Event},
+        event::{self, Actor, Change, Event, NewEvent},
         id::{BatchId, JobId, TenantId},
         problem::{At, Problem, keep},
     },
     graphql::{
         context::ContextExt,
-        inline::{Asked, AtHand},
+        inline::{Asked, AtHand, Write},
+        json::Json,
         loaders::GraphKey,
         lookahead,
         scalar::DateTime,
@@ -188,8 +189,22 @@ impl EventNode {
 }
 
 impl AtHand for EventNode {
-    fn at_hand(&self, _: &Asked<'_>) -> Option<Value> {
-        None
+    type View<'a> = &'a NewEvent;
+
+    fn view(&self) -> &NewEvent {
+        &self.0.event
+    }
+
+    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
+        Some(match asked.name() {
+            "kind" => Self::value(|it, json| json.choice(EventKind::from(it.change.kind()))),
+            "at" => Self::value(|it, json| json.time(it.at)),
+            "tenantId" => Self::value(|it, json| json.id(it.tenant_id)),
+            "batchId" => Self::value(|it, json| json.id(it.batch_id)),
+            "jobId" => Self::value(|it, json| json.nullable(it.job_id, Json::id)),
+            "attempt" => Self::value(|it, json| json.put(&it.change.attempt())),
+            _ => return None,
+        })
     }
 }
 

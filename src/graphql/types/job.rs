@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{
-    Context, Enum, ID, Json, Object, Result, ScalarType, SimpleObject, Value, resolver_utils::enum_value,
-};
+use async_graphql::{Context, Enum, ID, Json as JsonValue, Object, Result, SimpleObject};
 
 use super::{
     attempt::{AttemptNode, JobError, JobProgress},
@@ -15,6 +13,7 @@ use super::{
 use crate::{
     domain::{
         attempt::{Attempt, AttemptOutcome},
+        connection::Connection,
         graph::{Link, Side},
         job::{self, Job, LinkedJob, RequirementKind as Kind},
         since::Window,
@@ -22,9 +21,10 @@ use crate::{
     graphql::{
         context::ContextExt,
         error::gone,
-        inline::{Asked, AtHand, Inline, InlineList, walk, walk_list},
+        inline::{Asked, AtHand, Inline, InlineList, Write},
+        json::Json,
         loaders::{AttemptsKey, BlockedKey, GraphKey, LinksKey, OutputKey},
-        scalar::{DateTime, Since, since, time},
+        scalar::{DateTime, Since},
     },
     services::{BatchGraph, Parts},
 };
@@ -80,23 +80,26 @@ pub enum RequirementKind {
     LoadResult,
 }
 
+/// The GraphQL type `RequiredObjects`.
+pub struct RequiredObjects(job::RequiredObjects);
+
 /// What must be there before a job may start. A name stands for every job of the batch with that
 /// object and the type of its kind, in all its grains.
-#[derive(SimpleObject)]
-#[graphql(serial)]
-pub struct RequiredObjects {
-    /// Objects that must be extracted.
-    extract: Vec<String>,
-    /// Objects that must be loaded.
-    load: Vec<String>,
-    /// Objects whose load must have published its result.
-    load_result: Vec<String>,
-}
-
+#[Object(serial)]
 impl RequiredObjects {
-    fn of(job: &Job) -> Self {
-        let names = |kind| job.required_objects.of(kind).iter().map(ToString::to_string).collect();
-        Self { extract: names(Kind::Extract), load: names(Kind::Load), load_result: names(Kind::LoadResult) }
+    /// Objects that must be extracted.
+    async fn extract(&self) -> Vec<&str> {
+        self.0.extract.iter().map(|object| &**object).collect()
+    }
+
+    /// Objects that must be loaded.
+    async fn load(&self) -> Vec<&str> {
+        self.0.load.iter().map(|object| &**object).collect()
+    }
+
+    /// Objects whose load must have published its result.
+    async fn load_result(&self) -> Vec<&str> {
+        self.0.load_result.iter().map(|object| &**object).collect()
     }
 }
 
@@ -148,39 +151,19 @@ impl JobNode {
 
     /// The jobs at the other ends of its edges.
     async fn links(&self, ctx: &Context<'_>, other: Side) -> Result<InlineList<JobDependency>> {
-        if let Some(links) = self.fetched_links(other) {
-            return Ok(InlineList(links));
+        if let Some(links) = self.view().links(other) {
+            return Ok(InlineList(links.map(LinkView::dependency).collect()));
         }
         let links = ctx.load(LinksKey(self.job.id, other)).await?.unwrap_or_default();
         // Only a job of wave 0 requires nothing; any other one that seems to was replaced meanwhile.
         if other == Side::Required && links.is_empty() && self.job.wave > 0 {
             return Err(gone("job"));
         }
-        let link = |link: &LinkedJob| self.dependency(other, link.kind, Self::alone(link.job.clone()));
+        let link = |link: &LinkedJob| {
+            let job = JobView { job: &link.job, graph: None };
+            self.view().link(other, link.kind, job).dependency()
+        };
         Ok(InlineList(links.iter().map(link).collect()))
-    }
-
-    /// The same, if the job came with its batch and that with its edges.
-    fn fetched_links(&self, other: Side) -> Option<Vec<JobDependency>> {
-        let graph = self.graph.as_ref()?;
-        let (jobs, edges) = (graph.jobs.as_ref()?, graph.edges.as_ref()?);
-        let links = match other {
-            Side::Required => edges.required(self.job.position),
-            Side::Dependent => edges.dependents(self.job.position),
-        };
-        let link = |link: &Link| {
-            let job = jobs.get(link.position as usize)?;
-            Some(self.dependency(other, link.kind, Self::member(job, graph)))
-        };
-        links.iter().map(link).collect()
-    }
-
-    fn dependency(&self, other: Side, kind: Kind, job: JobNode) -> JobDependency {
-        let required = match other {
-            Side::Required => &job.job,
-            Side::Dependent => &self.job,
-        };
-        JobDependency { kind: kind.into(), satisfied: kind.satisfied_by(required), job: Inline(job) }
     }
 }
 
@@ -193,8 +176,8 @@ impl JobNode {
     }
 
     /// The batch it belongs to.
-    async fn batch(&self, ctx: &Context<'_>) -> Result<BatchNode> {
-        Ok(BatchNode(self.own_batch(ctx).await?))
+    async fn batch(&self, ctx: &Context<'_>) -> Result<Inline<BatchNode>> {
+        Ok(Inline(BatchNode(self.own_batch(ctx).await?)))
     }
 
     /// Its place in the batch, from 0, in the order given at creation.
@@ -254,7 +237,7 @@ impl JobNode {
 
     /// What must be there before it may start, as it was given.
     async fn required_objects(&self) -> RequiredObjects {
-        RequiredObjects::of(&self.job)
+        RequiredObjects(self.job.required_objects.clone())
     }
 
     /// The jobs that it waits for.
@@ -305,8 +288,8 @@ impl JobNode {
     }
 
     /// What it has put out for those that require it.
-    async fn output(&self, ctx: &Context<'_>) -> Result<Option<Json<serde_json::Value>>> {
-        Ok(ctx.load(OutputKey(self.job.id)).await?.map(|output| Json((*output).clone())))
+    async fn output(&self, ctx: &Context<'_>) -> Result<Option<JsonValue<serde_json::Value>>> {
+        Ok(ctx.load(OutputKey(self.job.id)).await?.map(|output| JsonValue((*output).clone())))
     }
 
     /// What went wrong the last time; null when nothing did, or when it has succeeded since.
@@ -345,59 +328,156 @@ impl JobNode {
     }
 }
 
+/// A job that is only looked at.
+#[derive(Clone, Copy)]
+pub struct JobView<'a> {
+    /// The job.
+    pub job: &'a Arc<Job>,
+    /// Its batch, if they were fetched together.
+    pub graph: Option<&'a Arc<BatchGraph>>,
+}
+
+/// One of a job's edges that is only looked at.
+#[derive(Clone, Copy)]
+pub struct LinkView<'a> {
+    kind: Kind,
+    satisfied: bool,
+    job: JobView<'a>,
+}
+
+impl<'a> JobView<'a> {
+    fn connection(self) -> Option<&'a Connection> {
+        self.graph?.connections.get(&self.job.connection_id).map(|connection| &**connection)
+    }
+
+    fn effective_window(self) -> Option<Window> {
+        Some(self.job.window.or(self.graph?.batch.window))
+    }
+
+    /// Its edges, if it came with its batch and that with its edges.
+    fn links(self, other: Side) -> Option<impl Iterator<Item = LinkView<'a>>> {
+        let graph = self.graph?;
+        let (jobs, edges) = (graph.jobs.as_ref()?, graph.edges.as_ref()?);
+        let links = match other {
+            Side::Required => edges.required(self.job.position),
+            Side::Dependent => edges.dependents(self.job.position),
+        };
+        // A graph has no edge that leads out of its batch.
+        let link = move |link: &Link| {
+            let job = JobView { job: jobs.get(link.position as usize)?, graph: Some(graph) };
+            Some(self.link(other, link.kind, job))
+        };
+        Some(links.iter().filter_map(link))
+    }
+
+    fn link(self, other: Side, kind: Kind, job: JobView<'a>) -> LinkView<'a> {
+        let required = match other {
+            Side::Required => job,
+            Side::Dependent => self,
+        };
+        LinkView { kind, satisfied: kind.satisfied_by(required.job), job }
+    }
+}
+
+impl LinkView<'_> {
+    fn dependency(self) -> JobDependency {
+        let Self { kind, satisfied, job: JobView { job, graph } } = self;
+        let job = JobNode { job: job.clone(), graph: graph.cloned() };
+        JobDependency { kind: kind.into(), satisfied, job: Inline(job) }
+    }
+}
+
 impl AtHand for JobNode {
-    fn at_hand(&self, field: &Asked<'_>) -> Option<Value> {
-        let job = &*self.job;
-        Some(match field.name() {
-            "id" => job.id.to_string().into(),
-            "position" => job.position.into(),
-            "type" => enum_value(JobType::from(job.job_type)),
-            "object" => (&*job.object).into(),
-            "grain" => job.grain.as_deref().into(),
-            "allowDelete" => job.allow_delete.into(),
-            "connection" => {
-                let connection = self.graph.as_ref()?.connections.get(&job.connection_id)?;
-                walk(&ConnectionNode(connection.clone()), field.selected())?
+    type View<'a> = JobView<'a>;
+
+    fn view(&self) -> JobView<'_> {
+        JobView { job: &self.job, graph: self.graph.as_ref() }
+    }
+
+    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
+        Some(match asked.name() {
+            "id" => Self::value(|it, json| json.id(it.job.id)),
+            "batch" => {
+                let plan = asked.plan::<BatchNode>()?;
+                Self::part(move |it, json| plan.write(it.graph?, json))
             }
-            "since" => since(job.window.since),
-            "updatedSince" => since(job.window.updated_since),
-            "effectiveSince" => since(job.window.or(self.graph.as_ref()?.batch.window).since),
-            "effectiveUpdatedSince" => since(job.window.or(self.graph.as_ref()?.batch.window).updated_since),
-            "dependencies" => walk_list(&self.fetched_links(Side::Required)?, field.selected())?,
-            "dependents" => walk_list(&self.fetched_links(Side::Dependent)?, field.selected())?,
-            "requiredObjects" => walk(&RequiredObjects::of(job), field.selected())?,
-            "status" => enum_value(JobStatus::from(job.state.status())),
-            "wave" => job.wave.into(),
-            "attempt" => job.attempt.into(),
-            "notBefore" => time(job.state.not_before()),
-            "maxAttempts" => job.max_attempts.into(),
-            "createdAt" => DateTime(job.created_at).to_value(),
-            "startedAt" => time(job.state.started_at()),
-            "finishedAt" => time(job.state.finished_at()),
+            "position" => Self::value(|it, json| json.put(&it.job.position)),
+            "type" => Self::value(|it, json| json.choice(JobType::from(it.job.job_type))),
+            "object" => Self::value(|it, json| json.put(&*it.job.object)),
+            "grain" => Self::value(|it, json| json.put(&it.job.grain.as_deref())),
+            "allowDelete" => Self::value(|it, json| json.put(&it.job.allow_delete)),
+            "connection" => {
+                let plan = asked.plan::<ConnectionNode>()?;
+                Self::part(move |it, json| plan.write(it.connection()?, json))
+            }
+            "since" => Self::value(|it, json| json.nullable(it.job.window.since, Json::since)),
+            "updatedSince" => Self::value(|it, json| json.nullable(it.job.window.updated_since, Json::since)),
+            "effectiveSince" => Self::part(|it, json| {
+                json.nullable(it.effective_window()?.since, Json::since);
+                Some(())
+            }),
+            "effectiveUpdatedSince" => Self::part(|it, json| {
+                json.nullable(it.effective_window()?.updated_since, Json::since);
+                Some(())
+            }),
+            "requiredObjects" => {
+                let plan = asked.plan::<RequiredObjects>()?;
+                Self::part(move |it, json| plan.write(&it.job.required_objects, json))
+            }
+            "dependencies" => {
+                let plan = asked.plan::<JobDependency>()?;
+                Self::part(move |it, json| plan.write_list(it.links(Side::Required)?, json))
+            }
+            "dependents" => {
+                let plan = asked.plan::<JobDependency>()?;
+                Self::part(move |it, json| plan.write_list(it.links(Side::Dependent)?, json))
+            }
+            "notBefore" => Self::value(|it, json| json.nullable(it.job.state.not_before(), Json::time)),
+            "status" => Self::value(|it, json| json.choice(JobStatus::from(it.job.state.status()))),
+            "wave" => Self::value(|it, json| json.put(&it.job.wave)),
+            "attempt" => Self::value(|it, json| json.put(&it.job.attempt)),
+            "maxAttempts" => Self::value(|it, json| json.put(&it.job.max_attempts)),
+            "createdAt" => Self::value(|it, json| json.time(it.job.created_at)),
+            "startedAt" => Self::value(|it, json| json.nullable(it.job.state.started_at(), Json::time)),
+            "finishedAt" => Self::value(|it, json| json.nullable(it.job.state.finished_at(), Json::time)),
             _ => return None,
         })
     }
 }
 
 impl AtHand for JobDependency {
-    fn at_hand(&self, field: &Asked<'_>) -> Option<Value> {
-        Some(match field.name() {
-            "kind" => enum_value(self.kind),
-            "satisfied" => self.satisfied.into(),
-            "job" => walk(&self.job.0, field.selected())?,
+    type View<'a> = LinkView<'a>;
+
+    fn view(&self) -> LinkView<'_> {
+        LinkView { kind: self.kind.into(), satisfied: self.satisfied, job: self.job.0.view() }
+    }
+
+    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
+        Some(match asked.name() {
+            "kind" => Self::value(|link, json| json.choice(RequirementKind::from(link.kind))),
+            "satisfied" => Self::value(|link, json| json.put(&link.satisfied)),
+            "job" => {
+                let plan = asked.plan::<JobNode>()?;
+                Self::part(move |link, json| plan.write(link.job, json))
+            }
             _ => return None,
         })
     }
 }
 
 impl AtHand for RequiredObjects {
-    fn at_hand(&self, field: &Asked<'_>) -> Option<Value> {
-        let names = match field.name() {
-            "extract" => &self.extract,
-            "load" => &self.load,
-            "loadResult" => &self.load_result,
+    type View<'a> = &'a job::RequiredObjects;
+
+    fn view(&self) -> &job::RequiredObjects {
+        &self.0
+    }
+
+    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
+        Some(match asked.name() {
+            "extract" => Self::value(|required, json| json.texts(&required.extract)),
+            "load" => Self::value(|required, json| json.texts(&required.load)),
+            "loadResult" => Self::value(|required, json| json.texts(&required.load_result)),
             _ => return None,
-        };
-        Some(Value::List(names.iter().map(|name| Value::from(name.as_str())).collect()))
+        })
     }
 }

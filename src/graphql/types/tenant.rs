@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, Result, ScalarType, Value};
+use async_graphql::{Context, ID, Object, Result};
 
 use super::filter::{BatchFilterInput, BatchOrder, ConnectionFilterInput, Scope};
 use crate::{
-    domain::{page::PageArgs, tenant::Tenant},
+    domain::{
+        page::PageArgs,
+        tenant::{Concurrency, Tenant},
+    },
     graphql::{
-        inline::{Asked, AtHand},
+        inline::{Asked, AtHand, Inline, Write},
         lists::{BatchConnection, ConnectionConnection},
         query::{batch_list, connection_list},
         scalar::DateTime,
@@ -61,7 +64,7 @@ impl TenantNode {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<ConnectionConnection> {
+    ) -> Result<Inline<ConnectionConnection>> {
         connection_list(ctx, filter, Scope::Tenant(self.0.id), PageArgs { first, after, last, before }).await
     }
 
@@ -79,21 +82,28 @@ impl TenantNode {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<BatchConnection> {
+    ) -> Result<Inline<BatchConnection>> {
         let args = PageArgs { first, after, last, before };
         batch_list(ctx, filter, Scope::Tenant(self.0.id), order_by, args).await
     }
 }
 
 impl AtHand for TenantNode {
-    fn at_hand(&self, field: &Asked<'_>) -> Option<Value> {
-        let tenant = &*self.0;
-        Some(match field.name() {
-            "id" => tenant.id.to_string().into(),
-            "name" => (&*tenant.name).into(),
-            "maxConcurrentJobs" => tenant.max_concurrent_jobs.map(|limit| limit.jobs()).into(),
-            "createdAt" => DateTime(tenant.created_at).to_value(),
-            "updatedAt" => DateTime(tenant.updated_at).to_value(),
+    type View<'a> = &'a Tenant;
+
+    fn view(&self) -> &Tenant {
+        &self.0
+    }
+
+    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
+        Some(match asked.name() {
+            "id" => Self::value(|tenant, json| json.id(tenant.id)),
+            "name" => Self::value(|tenant, json| json.put(&*tenant.name)),
+            "maxConcurrentJobs" => {
+                Self::value(|tenant, json| json.put(&tenant.max_concurrent_jobs.map(Concurrency::jobs)))
+            }
+            "createdAt" => Self::value(|tenant, json| json.time(tenant.created_at)),
+            "updatedAt" => Self::value(|tenant, json| json.time(tenant.updated_at)),
             _ => return None,
         })
     }

@@ -113,7 +113,7 @@ fn check_retry(batch: &Batch) -> Result<(), Problem> {
 
 /// The jobs of a batch and which waits for which.
 async fn definition(db: &impl Db, id: BatchId) -> Result<(Vec<Arc<Job>>, JobGraph), store::Error> {
-    let jobs: Vec<Arc<Job>> = jobs::of_batches(db, &[id]).await?.into_iter().map(Arc::new).collect();
+    let jobs: Vec<Arc<Job>> = jobs::of_batches(db, &[id]).await?;
     let edges = dependencies::of_batches(db, &[id]).await?;
     let edges: Vec<Edge> = edges.into_iter().map(|edge| edge.edge).collect();
     let corrupt = store::Error::Corrupt { table: "dependencies", column: "required", id: id.uuid() };
