@@ -11,6 +11,7 @@ mod one_round;
 mod pages;
 mod rest;
 mod round_trip;
+mod running;
 mod sse;
 mod subscriptions;
 mod tenants;

@@ -9,6 +9,10 @@ pub struct Statements(Arc<Mutex<Vec<String>>>);
 
 impl Statements {
     pub fn record(&self, info: &Info<'_>) {
+        // Other servers are told of a change when it is done, by whoever comes to it.
+        if info.statement.sql.contains("pg_notify(") {
+            return;
+        }
         self.0.lock().unwrap().push(info.statement.sql.clone());
     }
 
