@@ -6,6 +6,7 @@ mod bad_input;
 mod batches;
 mod connections;
 mod consistency;
+mod history;
 mod invariants;
 mod one_round;
 mod pages;

@@ -1,0 +1,137 @@
+//! The history: queried in pages, and followed live from any point.
+
+use serde_json::{Value, json};
+
+use crate::{
+    running::{batch, claim, extract, load},
+    support::{TestApp, on_both, text},
+};
+
+const TABLE: &str = "query ($after: String) { events(first: 100, after: $after) {
+    edges { cursor node { kind batchId jobId attempt } } pageInfo { hasNextPage endCursor } } }";
+
+/// The whole history: each event with its cursor.
+async fn table(app: &TestApp) -> Vec<Value> {
+    let (mut edges, mut after) = (Vec::new(), Value::Null);
+    loop {
+        let mut events = app.data(TABLE, json!({ "after": after })).await["events"].take();
+        edges.extend(events["edges"].as_array().unwrap().iter().cloned());
+        if events["pageInfo"]["hasNextPage"] == false {
+            return edges;
+        }
+        after = events["pageInfo"]["endCursor"].take();
+    }
+}
+
+fn follow(after: Option<&str>) -> String {
+    let after = after.map(|cursor| format!("(after: \"{cursor}\")")).unwrap_or_default();
+    format!("subscription {{ events{after} {{ cursor node {{ kind batchId jobId attempt }} }} }}")
+}
+
+/// Runs a batch of two jobs to its end.
+async fn run_one(app: &TestApp, number: usize) {
+    let ends = [
+        app.create_connection(&format!("s{number}")).await,
+        app.create_connection(&format!("d{number}")).await,
+    ];
+    let jobs = json!([extract("A"), load("a", json!({ "extract": ["A"] }))]);
+    let input = json!({ "sourceConnectionId": ends[0], "destinationConnectionId": ends[1], "jobs": jobs });
+    app.create_batch(input).await;
+    for object in ["A", "a"] {
+        let lease = claim(app).await[object].clone();
+        app.done("completeJob", "job { status }", json!({ "lease": lease })).await;
+    }
+}
+
+on_both! {
+    async fn a_follower_that_comes_back_twenty_times_misses_nothing_and_hears_nothing_twice(app: TestApp) {
+        run_one(app, 0).await;
+        let first = table(app).await[0].clone();
+        let mut heard = vec![first.clone()];
+        let mut cursor = text(&first["cursor"]);
+        for round in 1..=20 {
+            let mut stream = app.stream(&follow(Some(&cursor))).await;
+            // What is past, and, while it runs, what comes.
+            let (_, ()) = futures_util::future::join(run_one(app, round), async {
+                for _ in 0..5 {
+                    let edge = stream.next().await["data"]["events"].take();
+                    cursor = text(&edge["cursor"]);
+                    heard.push(edge);
+                }
+            }).await;
+        }
+        let whole = table(app).await;
+        let mut stream = app.stream(&follow(Some(&cursor))).await;
+        while heard.len() < whole.len() {
+            heard.push(stream.next().await["data"]["events"].take());
+        }
+        assert_eq!(heard, whole);
+    }
+
+    async fn without_a_cursor_only_what_is_new_is_heard(app: TestApp) {
+        run_one(app, 0).await;
+        let mut stream = app.stream(&follow(None)).await;
+        let before = table(app).await.len();
+        // It is there a little later than its head: something goes on happening until it hears of it.
+        let mut number = 1;
+        let heard = tokio::select! {
+            heard = stream.next() => heard,
+            () = async { loop { run_one(app, number).await; number += 1; } } => unreachable!(),
+        };
+        assert!(table(app).await[before..].contains(&heard["data"]["events"]), "{heard}");
+    }
+
+    async fn the_history_outlives_its_batch_and_can_be_filtered(app: TestApp) {
+        let id = batch(app, json!({}), json!([extract("A")])).await;
+        let lease = claim(app).await["A"].clone();
+        let failed = json!({ "lease": lease, "code": "NO_TABLE", "message": "no such table", "retryable": false });
+        app.done("failJob", "job { status }", failed).await;
+        app.done("deleteBatch", "batch { id }", json!({ "id": id })).await;
+        let query = "query ($id: ID!, $kinds: [EventKind!]) { events(filter: { batchId: $id, kinds: $kinds }) {
+            totalCount nodes { kind at actor { kind name } batch { id } job { id } attempt error { code message } } } }";
+        let data = app.data(query, json!({ "id": id, "kinds": ["JOB_FAILED", "BATCH_DELETED"] })).await;
+        assert_eq!(data["events"], json!({ "totalCount": 2, "nodes": [
+            { "kind": "JOB_FAILED", "at": "2026-11-23T12:00:00Z", "actor": { "kind": "WORKER", "name": "w" }, "batch": null,
+              "job": null, "attempt": 1, "error": { "code": "NO_TABLE", "message": "no such table" } },
+            { "kind": "BATCH_DELETED", "at": "2026-11-23T12:00:00Z", "actor": { "kind": "CLIENT", "name": null }, "batch": null,
+              "job": null, "attempt": null, "error": null },
+        ] }));
+        let all = app.data(query, json!({ "id": id, "kinds": null })).await;
+        assert_eq!(all["events"]["totalCount"], 6);
+    }
+
+    async fn the_history_is_walked_backwards_as_it_is_forwards(app: TestApp) {
+        for number in 0..3 {
+            run_one(app, number).await;
+        }
+        let whole = table(app).await;
+        let query = "query ($before: String) { events(last: 5, before: $before) {
+            edges { cursor node { kind batchId jobId attempt } } pageInfo { hasPreviousPage startCursor } } }";
+        let (mut found, mut before) = (Vec::new(), Value::Null);
+        loop {
+            let mut events = app.data(query, json!({ "before": before })).await["events"].take();
+            let page = events["edges"].as_array().unwrap().clone();
+            found.splice(0..0, page);
+            if events["pageInfo"]["hasPreviousPage"] == false {
+                break;
+            }
+            before = events["pageInfo"]["startCursor"].take();
+        }
+        assert_eq!(found, whole);
+    }
+
+    async fn a_followed_batch_ends_up_in_its_newest_state(app: TestApp) {
+        let id = batch(app, json!({}), json!([extract("A"), load("a", json!({ "extract": ["A"] }))])).await;
+        let mut stream = app.stream(&format!("subscription {{ batch(id: \"{id}\") {{ status jobs {{ status }} }} }}")).await;
+        for object in ["A", "a"] {
+            let lease = claim(app).await[object].clone();
+            app.done("completeJob", "job { status }", json!({ "lease": lease })).await;
+        }
+        let last = json!({ "data": { "batch": { "status": "SUCCEEDED", "jobs": [{ "status": "SUCCEEDED" }, { "status": "SUCCEEDED" }] } } });
+        let mut seen = 1;
+        while stream.next().await != last {
+            seen += 1;
+        }
+        assert!(seen <= 5, "four changes, each shown at most once, and the first state");
+    }
+}
