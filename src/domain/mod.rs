@@ -27,3 +27,5 @@ pub mod since;
 pub mod tenant;
 pub mod text;
 pub mod transition;
+#[cfg(test)]
+mod world;

@@ -42,9 +42,10 @@ pub fn rerun(jobs: &[Arc<Job>], graph: &JobGraph, named: Option<&[JobId]>) -> Re
         let mut unsatisfied = 0;
         for link in graph.required(position) {
             let required = &jobs[link.position as usize];
-            if chosen.contains(&link.position) || !link.kind.satisfied_by(required) {
+            // A load that was published stays so: its records are written, and others may have started.
+            if !link.kind.satisfied_by(required) {
                 unsatisfied += 1;
-            } else {
+            } else if !chosen.contains(&link.position) {
                 reused.insert(link.position);
             }
         }

@@ -302,7 +302,6 @@ pub async fn start_over(
             "started_at",
             "finished_at",
             "entered_at",
-            "published_at",
         ],
         guard: "jobs.status IN ('failed', 'skipped', 'canceled')",
     };
@@ -317,7 +316,6 @@ pub async fn start_over(
             never(),
             never(),
             now.into(),
-            never(),
         ]
     };
     UPDATE.run(db, &jobs.iter().map(values).collect::<Vec<_>>()).await

@@ -56,10 +56,12 @@ impl Services {
         let rerun = rerun(&jobs, &graph, named.as_deref())?;
         if !rerun.jobs.is_empty() && batch.retry(rerun.jobs.len() as u32).is_ok() {
             let again: Vec<(&Job, usize)> = rerun.of(&jobs).collect();
-            let ids: Vec<JobId> = again.iter().map(|(job, _)| job.id).collect();
+            // What a load has published stands, as it does.
+            let unpublished = again.iter().filter(|(job, _)| job.published_at.is_none());
+            let forgotten: Vec<JobId> = unpublished.map(|(job, _)| job.id).collect();
             let now = self.now();
             runs::start_over(db, &again, now).await?;
-            attempts::forget_outputs(db, &ids).await?;
+            attempts::forget_outputs(db, &forgotten).await?;
             let mut ledger = Ledger::new(vec![batch], now);
             ledger.record(id, None, &Actor::Client, Change::BatchRetried);
             for (job, unsatisfied) in again {
