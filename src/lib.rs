@@ -35,6 +35,16 @@
 //! everything that is wrong with it, the service writes rows in one transaction. A **subscription**: the
 //! service waits for a change, the batch is read as a query would read it, and the next response is
 //! worked out once the connection (a WebSocket or server-sent events) has taken the one before.
+//!
+//! # How batches run
+//!
+//! Workers **claim** jobs and **report** how they ended ([`services`], `runs`). Requests that come at the
+//! same time gather into one transaction. Claims are made one after the other in the whole cluster, so
+//! that what [`domain::claim`] counts is true; whoever changes a job holds the lock of its batch, so that all
+//! that happens in a batch happens in order. What a report makes of an attempt and its job is said by
+//! [`domain::settle`] and [`domain::transition`]. Each transaction appends what it has changed to the
+//! history, and wakes who waits: workers for work, followers for events. A wake-up carries no data, also
+//! between servers: whoever wakes reads the table, and whoever missed it polls.
 
 #![forbid(unsafe_code)]
 #![warn(

@@ -295,14 +295,7 @@ pub async fn start_over(
     const UPDATE: Update = Update {
         table: "jobs",
         keys: &["id"],
-        columns: &[
-            "status",
-            "unsatisfied",
-            "attempt",
-            "started_at",
-            "finished_at",
-            "entered_at",
-        ],
+        columns: &["status", "unsatisfied", "attempt", "started_at", "finished_at", "entered_at"],
         guard: "jobs.status IN ('failed', 'skipped', 'canceled')",
     };
     let never = || Value::from(None::<DateTime<Utc>>);
