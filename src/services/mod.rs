@@ -44,7 +44,7 @@ pub struct Services {
     clock: Clock,
     limits: BatchLimits,
     wakeups: Arc<Wakeups>,
-    reports: Gather<Reporting, Answer>,
+    reports: Gather<Vec<Reporting>, Vec<Answer>>,
     claims: ClaimQueue,
     history: Follower,
     stop: watch::Sender<bool>,

@@ -25,13 +25,13 @@ use crate::{
         claim::{Claim, ClaimDraft},
         id::JobId,
         lease::LeaseToken,
-        settle::Report,
+        settle::{Refused, Report},
     },
-    store::{Store, attempts},
+    store::{self, Store, attempts},
 };
 
-/// The most reports that one transaction takes.
-pub const REPORTS_AT_ONCE: usize = 512;
+/// The most reports that one transaction takes, unless a single request has more.
+const REPORTS_AT_ONCE: usize = 1024;
 /// The most leases that are ended at once.
 const EXPIRED_AT_ONCE: u64 = 256;
 
@@ -60,21 +60,24 @@ impl Services {
 
     /// Makes a report about the attempt that has this lease true, and gives the job as it is then.
     pub async fn report(&self, lease: &LeaseToken, report: Report) -> Result<Answer, Error> {
-        self.reports.ask((lease.hash(), report)).await
+        let answer = self.reports.ask(vec![(lease.hash(), report)]).await?.pop();
+        Ok(answer.unwrap_or(Err(Refused::LeaseLost)))
     }
 
-    /// Makes several reports true, each on its own.
+    /// Makes several reports true in one transaction, and answers each on its own.
     pub async fn report_all(&self, reports: Vec<(LeaseToken, Report)>) -> Result<Vec<Answer>, Error> {
-        let reports = reports.iter().map(|(lease, report)| self.report(lease, report.clone()));
-        futures_util::future::try_join_all(reports).await
+        if reports.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.reports.ask(reports.into_iter().map(|(lease, report)| (lease.hash(), report)).collect()).await
     }
 
     /// Ends the leases that have expired. Any number of servers may do so at once.
     pub async fn end_expired_leases(&self) -> Result<Reaped, Error> {
         let db = self.store.reader();
         let expired = attempts::expired(db, self.now(), EXPIRED_AT_ONCE).await?;
-        let reports = expired.into_iter().map(|lease| self.reports.ask((lease, Report::Expired)));
-        let answers: Vec<Answer> = futures_util::future::try_join_all(reports).await?;
+        let reports: Vec<Reporting> = expired.into_iter().map(|lease| (lease, Report::Expired)).collect();
+        let answers = if reports.is_empty() { Vec::new() } else { self.reports.ask(reports).await? };
         let leases = answers.iter().filter(|answer| answer.is_ok()).count();
         Ok(Reaped { leases, next: attempts::next_expiry(db).await? })
     }
@@ -98,11 +101,32 @@ impl Services {
     }
 }
 
-/// Starts the queue in which reports gather.
-pub fn reports(runs: &Runs) -> Gather<Reporting, Answer> {
+/// Starts the queue in which reports gather. Those of one request are made true in one transaction, with
+/// others that come at the same time.
+pub fn reports(runs: &Runs) -> Gather<Vec<Reporting>, Vec<Answer>> {
     let runs = runs.clone();
-    Gather::start(REPORTS_AT_ONCE, move |reports| {
+    Gather::start(REPORTS_AT_ONCE, move |requests| {
         let runs = runs.clone();
-        async move { runs.settle_round(reports).await }
+        async move { runs.settle_requests(requests).await }
     })
+}
+
+impl Runs {
+    /// Answers each request, as many in one transaction as it can take.
+    async fn settle_requests(&self, requests: Vec<Vec<Reporting>>) -> Result<Vec<Vec<Answer>>, store::Error> {
+        let mut answered = Vec::with_capacity(requests.len());
+        let mut requests = requests.into_iter().peekable();
+        while requests.peek().is_some() {
+            let (mut lengths, mut reports) = (Vec::new(), Vec::new());
+            while let Some(request) =
+                requests.next_if(|next| reports.is_empty() || reports.len() + next.len() <= REPORTS_AT_ONCE)
+            {
+                lengths.push(request.len());
+                reports.extend(request);
+            }
+            let mut answers = self.settle_round(reports).await?.into_iter();
+            answered.extend(lengths.into_iter().map(|length| answers.by_ref().take(length).collect()));
+        }
+        Ok(answered)
+    }
 }
