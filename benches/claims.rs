@@ -181,11 +181,11 @@ async fn bare(url: &str, size: usize, workers: usize, round: Duration) -> f64 {
             "DROP TABLE IF EXISTS bare;
              CREATE TABLE bare (id bigint PRIMARY KEY, state text NOT NULL, priority int NOT NULL, started_at timestamptz, finished_at timestamptz);
              INSERT INTO bare SELECT n, 'ready', n % 7 FROM generate_series(1, {rows}) n;
-             CREATE INDEX bare_ready ON bare (priority DESC, id) WHERE state = 'ready';
-             VACUUM ANALYZE bare"
+             CREATE INDEX bare_ready ON bare (priority DESC, id) WHERE state = 'ready'"
         ))
         .await
         .unwrap();
+    setup.batch_execute("VACUUM ANALYZE bare").await.unwrap();
     let start = Instant::now();
     let mut running = JoinSet::new();
     for _ in 0..workers {

@@ -1,29 +1,24 @@
 //! The program as its operators see it: a child process, its output, its status.
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{TcpListener, TcpStream},
     path::Path,
-    process::{Child, ChildStdout, Command, Output, Stdio},
+    process::{Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use futures_util::{SinkExt, StreamExt};
-use sea_orm::{ConnectionTrait, Database};
 use tokio_tungstenite::tungstenite::{
     Message,
     client::IntoClientRequest,
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
-fn sluice(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
-    command.args(arguments).current_dir(directory).stdin(Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SLUICE_") || name == "RUST_LOG") {
-        command.env_remove(name);
-    }
-    command
-}
+use common::{Server, Starting, execute, server, sluice};
 
 /// Runs the program to its end.
 fn run(directory: &Path, arguments: &[&str]) -> Output {
@@ -50,27 +45,7 @@ fn complaint(directory: &Path, arguments: &[&str]) -> String {
     sentence.to_owned()
 }
 
-/// A server in a process of its own. It is killed when the test gives up on it.
-struct Server {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    address: SocketAddr,
-    greeting: [String; 2],
-}
-
 impl Server {
-    /// Starts a server on a free port and waits until it answers.
-    fn start(directory: &Path, database: &str) -> Self {
-        Self::spawn(directory, database).ready()
-    }
-
-    fn spawn(directory: &Path, database: &str) -> Starting {
-        let arguments = ["serve", "--bind", "127.0.0.1:0", "--workers", "1", "--database-url", database];
-        let child =
-            sluice(directory, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        Starting(child)
-    }
-
     /// Opens a connection.
     fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).unwrap()
@@ -92,60 +67,11 @@ impl Server {
         serde_json::from_str(body).unwrap()
     }
 
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
-    }
-
     /// Whether new connections are still taken, asked until they are not.
     fn wait_until_it_takes_no_connections(&self) {
         while TcpStream::connect(self.address).is_ok() {
             std::thread::yield_now();
         }
-    }
-
-    /// Waits for the end, which must be a good one, and gives what else was said on standard output.
-    fn ended_well(mut self) -> String {
-        let mut rest = String::new();
-        self.out.read_to_string(&mut rest).unwrap();
-        let status = self.child.wait().unwrap();
-        assert_eq!(status.code(), Some(0), "{status}");
-        rest
-    }
-
-    fn stop(self) {
-        self.signal("TERM");
-        self.ended_well();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A server that may not answer yet.
-struct Starting(Child);
-
-impl Starting {
-    fn ready(mut self) -> Server {
-        let mut out = BufReader::new(self.0.stdout.take().unwrap());
-        let mut line = || {
-            let mut line = String::new();
-            out.read_line(&mut line).unwrap();
-            line.trim_end().to_owned()
-        };
-        let greeting = [line(), line()];
-        let address =
-            greeting[0].strip_prefix("Sluice answers on http://").and_then(|rest| rest.split('/').next());
-        let Some(address) = address.and_then(|address| address.parse().ok()) else {
-            let mut said = String::new();
-            self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-            panic!("the server did not start: {greeting:?} {said} {}", self.0.wait().unwrap());
-        };
-        Server { child: self.0, out, address, greeting }
     }
 }
 
@@ -166,8 +92,6 @@ fn response(mut stream: TcpStream) -> String {
 const CREATE: &str =
     r#"mutation { createConnection(input: { name: "kept", provider: "csv" }) { userErrors { code } } }"#;
 const COUNT: &str = "{ connections { totalCount } }";
-
-const POSTGRES: &str = "postgres://postgres@127.0.0.1:5432/postgres";
 
 /// An empty schema of PostgreSQL, removed at the end.
 struct Schema(String);
@@ -199,18 +123,6 @@ impl Drop for Schema {
     fn drop(&mut self) {
         execute(&server(), &format!("DROP SCHEMA {} CASCADE", self.0)).unwrap();
     }
-}
-
-fn server() -> String {
-    std::env::var("SLUICE_TEST_POSTGRES_URL").unwrap_or_else(|_| POSTGRES.to_owned())
-}
-
-fn execute(url: &str, sql: &str) -> Result<(), sea_orm::DbErr> {
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let connection = Database::connect(url).await?;
-        connection.execute_unprepared(sql).await?;
-        connection.close().await
-    })
 }
 
 /// A database of a newer version: it has a change that this one does not know.

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, DbBackend, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    RelationDef,
+    ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait, RelationDef,
     sea_query::{Alias, Expr},
 };
 use uuid::Uuid;
@@ -42,40 +41,11 @@ pub struct StoredEdge {
     pub edge: Edge,
 }
 
-/// The edges of these batches, batch by batch. They come as one row a batch and revision: a row costs a
-/// driver more than what an edge has in it.
+/// The edges of these batches, batch by batch.
 pub async fn of_batches(db: &impl ConnectionTrait, batches: &[BatchId]) -> Result<Vec<StoredEdge>, Error> {
-    const EDGE: &str = "dependent || ',' || required || ',' || kind, ';'";
-    let edges = match db.get_database_backend() {
-        DbBackend::Postgres => format!("string_agg({EDGE})"),
-        _ => format!("group_concat({EDGE})"),
-    };
-    let select = Entity::find()
-        .select_only()
-        .columns([Column::BatchId, Column::Revision])
-        .expr_as(Expr::cust(edges), "edges")
-        .filter(is_any_of(Column::BatchId, batches))
-        .group_by(Column::BatchId)
-        .group_by(Column::Revision)
-        .order_by_asc(Column::BatchId)
-        .into_query();
-    Ok(read_all(db, &select, edges_of_batch).await?.concat())
-}
-
-/// A row of edges, in the order of its columns.
-fn edges_of_batch(columns: &mut Columns<'_>) -> Result<Vec<StoredEdge>, Error> {
-    let id: Uuid = columns.next()?;
-    let corrupt = |column| Error::Corrupt { table: "dependencies", column, id };
-    let (batch_id, revision) = (BatchId::from_uuid(id), columns.next()?);
-    let edge = |text: &str| {
-        let mut parts = text.split(',');
-        let mut position =
-            |column| parts.next().and_then(|part| part.parse().ok()).ok_or_else(|| corrupt(column));
-        let (dependent, required) = (position("dependent")?, position("required")?);
-        let kind = parts.next().and_then(RequirementKind::named).ok_or_else(|| corrupt("kind"))?;
-        Ok(StoredEdge { batch_id, revision, edge: Edge { dependent, required, kind } })
-    };
-    columns.next::<&str>()?.split(';').map(edge).collect()
+    let select =
+        Entity::find().filter(is_any_of(Column::BatchId, batches)).order_by_asc(Column::BatchId).into_query();
+    read_all(db, &select, edge).await
 }
 
 /// The jobs at the other ends of these jobs' edges: those that they require, or those that depend
@@ -131,4 +101,16 @@ pub async fn insert(db: &impl ConnectionTrait, edges: &[StoredEdge]) -> Result<(
         Entity::insert_many(rows).exec_without_returning(db).await?;
     }
     Ok(())
+}
+
+/// A whole row, in the order of its columns.
+fn edge(columns: &mut Columns<'_>) -> Result<StoredEdge, Error> {
+    let id: Uuid = columns.next()?;
+    let corrupt = |column| Error::Corrupt { table: "dependencies", column, id };
+    let position = |number: i32, column| u32::try_from(number).map_err(|_| corrupt(column));
+    let dependent = position(columns.next()?, "dependent")?;
+    let required = position(columns.next()?, "required")?;
+    let kind = RequirementKind::named(columns.next()?).ok_or_else(|| corrupt("kind"))?;
+    let revision = columns.next()?;
+    Ok(StoredEdge { batch_id: BatchId::from_uuid(id), revision, edge: Edge { dependent, required, kind } })
 }

@@ -1,0 +1,6 @@
+//! Servers and workers that die, freeze and come back, as real processes.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod kills;
+mod support;
