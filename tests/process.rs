@@ -471,8 +471,16 @@ fn migrate_says_what_the_database_has_and_lacks() {
             assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
             text(&output.stdout).to_owned()
         };
-        let names =
-            ["m0001_tenants", "m0002_connections", "m0003_batches", "m0004_jobs", "m0005_dependencies"];
+        let names = [
+            "m0001_tenants",
+            "m0002_connections",
+            "m0003_batches",
+            "m0004_jobs",
+            "m0005_dependencies",
+            "m0006_runs",
+            "m0007_attempts",
+            "m0008_events",
+        ];
         let listed = |word: &str| names.map(|name| format!("{word}  {name}\n")).concat();
         assert_eq!(migrate("status"), listed("pending"));
         assert_eq!(migrate("status"), listed("pending"), "to ask changes nothing");
@@ -496,4 +504,21 @@ fn the_schema_is_printed_as_it_was_committed() {
     let output = run(directory.path(), &["schema"]);
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
     assert!(text(&output.stdout) == committed, "sluice schema prints another schema than schema.graphql");
+}
+
+#[test]
+fn a_demonstration_really_runs_on_a_database_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["demo", "--bind", "127.0.0.1:0", "--workers", "1"];
+    let child =
+        sluice(directory.path(), &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let server = Starting(child).ready();
+    let succeeded = || {
+        let response = server.graphql("{ events(filter: { kinds: [JOB_SUCCEEDED] }) { totalCount } }");
+        response["data"]["events"]["totalCount"].as_i64().unwrap()
+    };
+    while succeeded() == 0 {}
+    assert!(directory.path().join("sluice-demo.db").exists());
+    server.signal("TERM");
+    assert_eq!(server.ended_well(), "A demonstration goes on in the tenant named demo\nSluice has stopped\n");
 }

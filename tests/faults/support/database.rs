@@ -48,10 +48,6 @@ impl Database {
         Some(Self { directory, url: format!("{host}/{name}"), name: Some(name) })
     }
 
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
     /// Its name in PostgreSQL.
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap()

@@ -73,10 +73,6 @@ impl Site {
         Self { server: Some(server), directory: directory.clone(), database: database.to_owned(), address }
     }
 
-    pub fn server(&self) -> &Server {
-        self.server.as_ref().unwrap()
-    }
-
     /// `kill -9`, and a new start on the same port and database.
     pub fn kill_and_restart(&mut self) {
         self.kill();

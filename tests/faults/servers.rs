@@ -1,0 +1,130 @@
+//! Several servers on one PostgreSQL, an idle one, and one that is told to stop.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    Database, Dice, Engine, Follower,
+    database::Observer,
+    model::{Plan, Quirk},
+    on_both, run, until,
+    workload::Workload,
+};
+
+/// What two servers share is in PostgreSQL.
+fn on_postgres(test: impl AsyncFnOnce(&Database)) {
+    let Some(database) = Database::create(Engine::Postgres) else { return };
+    run(test(&database));
+}
+
+/// Well below the ten seconds after which who waits looks by itself.
+const SOON: Duration = Duration::from_secs(5);
+
+#[test]
+fn two_servers_and_sixteen_workers_end_every_batch_as_they_must() {
+    on_postgres(async |database| {
+        let mut dice = Dice::new();
+        let mut sites = [database.site(), database.site()];
+        let clients = [sites[0].client(), sites[1].client()];
+        let connection = clients[0].connection("there").await;
+        let workload = Workload::default();
+        let workers = (0..16).map(|number| clients[number % 2].clone()).collect();
+        let _workers = workload.start(workers, 4, 10);
+        for number in 0..40 {
+            let mut plan = Plan::random(&mut dice, 50);
+            if number % 10 == 0 {
+                plan.0[0].quirk = Quirk::Vanishes;
+                plan.0[1].quirk = Quirk::Releases;
+            }
+            if number % 20 == 5 {
+                plan.0[0].quirk = Quirk::FailsButMayTryAgain;
+            }
+            workload.create(&clients[number % 2], &connection, &number.to_string(), &plan).await;
+            if number % 8 == 7 {
+                sites[number / 8 % 2].kill_and_restart();
+            }
+        }
+        workload.verify(&clients[0]).await;
+    });
+}
+
+#[test]
+fn one_server_wakes_who_waits_and_follows_at_another() {
+    on_postgres(async |database| {
+        let (here, there) = (database.site(), database.site());
+        let (client, other) = (here.client(), there.client());
+        let connection = client.connection("there").await;
+        // Both have begun to listen once the one hears of the other.
+        client.batch(&connection, "first", json!([{ "type": "EXTRACT", "object": "a" }])).await;
+        other.claim_some(json!({ "worker": "w", "waitSeconds": 1 })).await;
+        let whole = client.events(json!({}), None).await;
+        let cursor = whole.last().unwrap()["cursor"].as_str().unwrap().to_owned();
+        let mut follower = Follower::open(&other, Some(&cursor)).await.unwrap();
+
+        let waiting = {
+            let other = other.clone();
+            tokio::spawn(async move { other.claim_some(json!({ "worker": "w", "waitSeconds": 30 })).await })
+        };
+        until("a worker that waits", async || {
+            // The claim is on its way or there; either way it is answered.
+            !waiting.is_finished()
+        })
+        .await;
+        let begun = Instant::now();
+        client.batch(&connection, "second", json!([{ "type": "EXTRACT", "object": "b" }])).await;
+        let claims = waiting.await.unwrap();
+        assert_eq!(claims[0]["job"]["object"], "b");
+        let created = follower.next().await.unwrap();
+        assert_eq!(created["node"]["kind"], "BATCH_CREATED");
+        assert!(begun.elapsed() < SOON, "by a wake-up, not by a poll: {:?}", begun.elapsed());
+    });
+}
+
+#[test]
+fn an_idle_server_sends_next_to_no_statements_however_many_workers_wait() {
+    on_postgres(async |database| {
+        let site = database.site();
+        let client = site.client();
+        let _waiting: Vec<_> = (0..50)
+            .map(|number| {
+                let client = client.clone();
+                let input = json!({ "worker": format!("w{number}"), "waitSeconds": 30 });
+                tokio::spawn(async move { client.claim(input).await })
+            })
+            .collect();
+        let observer = Observer::connect().await;
+        let name = database.name();
+        let calls = format!("SELECT xact_commit FROM pg_stat_database WHERE datname = '{name}'");
+        // PostgreSQL tells of what a session has done after at most ten idle seconds.
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        let before = observer.number(&calls).await;
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        let transactions = observer.number(&calls).await - before;
+        assert!(transactions <= 12, "{transactions} transactions in eleven idle seconds");
+    });
+}
+
+on_both! {
+    async fn a_server_that_stops_lets_waiting_workers_go(database: &Database) {
+        let mut site = database.site();
+        let client = site.client();
+        client.connection("there").await;
+        let mut follower = Follower::open(&client, None).await.unwrap();
+        let waiting = {
+            let client = client.clone();
+            tokio::spawn(async move { client.claim(json!({ "worker": "w", "waitSeconds": 30 })).await })
+        };
+        until("a worker that is written down", async || {
+            const BLOCKED: &str = "query { jobs { nodes { id } } }";
+            client.insist(BLOCKED, Value::Null).await;
+            client.sent.load(std::sync::atomic::Ordering::Relaxed) > 4
+        })
+        .await;
+        let took = site.stop();
+        assert!(took < SOON, "{took:?}");
+        assert_eq!(follower.next().await, None);
+        // It had waited, or it came too late and was not let in.
+        assert!(waiting.await.unwrap().unwrap_or_default().is_empty());
+    }
+}
