@@ -64,6 +64,7 @@ impl Store {
             }
             DatabaseUrl::Postgres(url) => {
                 let pool = connect(postgres(url, config.connections)).await?;
+                events::rebase(&pool).await?;
                 Ok(Self { reader: pool.clone(), writer: pool })
             }
         }

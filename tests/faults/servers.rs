@@ -82,6 +82,32 @@ fn one_server_wakes_who_waits_and_follows_at_another() {
 }
 
 #[test]
+fn a_history_that_was_restored_into_another_postgresql_goes_on() {
+    on_postgres(async |database| {
+        let mut site = database.site();
+        let connection = site.client().connection("there").await;
+        let job = json!([{ "type": "EXTRACT", "object": "a" }]);
+        let first = site.client().batch(&connection, "first", job.clone()).await;
+        site.stop();
+        // The transactions of the other server are not that far.
+        database.execute("UPDATE events SET xact = 9000000000000000");
+        let site = database.site();
+        let client = site.client();
+        let second = client.batch(&connection, "second", job).await;
+        let mut events = Vec::new();
+        until("both events", async || {
+            events = client.events(json!({}), None).await;
+            events.len() == 2
+        })
+        .await;
+        assert_eq!(
+            (&events[0]["node"]["batchId"], &events[1]["node"]["batchId"]),
+            (&json!(first), &json!(second))
+        );
+    });
+}
+
+#[test]
 fn an_idle_server_sends_next_to_no_statements_however_many_workers_wait() {
     on_postgres(async |database| {
         let site = database.site();
