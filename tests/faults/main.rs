@@ -3,5 +3,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod kills;
+mod outages;
 mod servers;
 mod support;
