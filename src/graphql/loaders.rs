@@ -36,7 +36,10 @@ impl Loaders {
     /// The loaders of one request. They wait for no more keys than those that were asked for when
     /// the executor comes to rest.
     pub fn for_request(services: Arc<Services>) -> DataLoader<Self> {
-        DataLoader::new(Self(services), TokioSpawner::current(), TokioTimer::default()).delay(Duration::ZERO)
+        // The services split long lists of keys themselves.
+        DataLoader::new(Self(services), TokioSpawner::current(), TokioTimer::default())
+            .delay(Duration::ZERO)
+            .max_batch_size(usize::MAX)
     }
 }
 

@@ -83,6 +83,20 @@ on_both! {
         assert_eq!(cost(app, alone, json!({})).await, 5);
     }
 
+    async fn what_is_said_of_running_jobs_costs_the_same_for_any_page(app: TestApp) {
+        create_batches(app, 50).await;
+        // On every page some run, one is ready, and some are blocked.
+        app.done("claimJobs", "claims { lease }", json!({ "worker": "w", "types": ["EXTRACT"], "limit": 99 })).await;
+        let query = "query ($first: Int) { batches(first: $first) { nodes { jobs {
+            blockedBy { __typename ... on WaitsForRequirement { job { object } } ... on WaitsForWorker { provider } }
+            attempts { number } progress { records } output error { code } } } } }";
+        let mut costs = Vec::new();
+        for first in [1, 10, 40] {
+            costs.push(cost(app, query, json!({ "first": first })).await);
+        }
+        assert!(costs.iter().all(|cost| *cost == costs[0] && *cost <= 10), "{costs:?}");
+    }
+
     async fn a_batch_by_id_costs_as_much_as_a_page(app: TestApp) {
         create_batches(app, 1).await;
         let id = app.data("{ batches { nodes { id } } }", json!({})).await["batches"]["nodes"][0]["id"].clone();
