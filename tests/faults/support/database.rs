@@ -48,6 +48,11 @@ impl Database {
         Some(Self { directory, url: format!("{host}/{name}"), name: Some(name) })
     }
 
+    /// One that is there already.
+    pub fn at(url: String) -> Self {
+        Self { directory: Arc::new(tempfile::tempdir().unwrap()), url, name: None }
+    }
+
     /// Changes rows behind the servers' back.
     pub fn execute(&self, sql: &'static str) {
         let url = self.url.clone();
