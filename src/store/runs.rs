@@ -1,6 +1,8 @@
 //! What a change of a running job brings about in its batch. Whoever changes a job has locked its
 //! batch before, so that all that happens in a batch happens one after the other.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
@@ -146,7 +148,7 @@ struct WaitingRow {
 /// The blocked jobs that wait for these, in the order of their batches, and how many of their
 /// requirements these are.
 pub async fn waiting_for(db: &impl ConnectionTrait, required: &[Required]) -> Result<Vec<Waiting>, Error> {
-    let mut waiting = Vec::new();
+    let mut waiting: Vec<Waiting> = Vec::new();
     for chunk in required.chunks(CHUNK) {
         let sql = format!(
             "WITH required(batch_id, required, kind) AS (VALUES {})
@@ -169,6 +171,12 @@ pub async fn waiting_for(db: &impl ConnectionTrait, required: &[Required]) -> Re
                 satisfied: i32::try_from(row.satisfied).unwrap_or(i32::MAX),
             }
         }));
+    }
+    // One may wait for several of these, which were asked about in different statements.
+    if required.len() > CHUNK {
+        let mut sums: HashMap<JobId, i32> = HashMap::new();
+        waiting.iter().for_each(|job| *sums.entry(job.job_id).or_default() += job.satisfied);
+        waiting.retain_mut(|job| sums.remove(&job.job_id).map(|sum| job.satisfied = sum).is_some());
     }
     Ok(waiting)
 }

@@ -126,6 +126,20 @@ on_both! {
         ]);
     }
 
+    async fn more_results_than_fit_into_a_statement_are_taken_at_once(app: TestApp) {
+        let objects: Vec<String> = (0..520).map(|number| format!("o{number}")).collect();
+        let mut jobs: Vec<Value> = objects.iter().map(|object| load(object, json!({}))).collect();
+        jobs.push(load("last", json!({ "load": objects, "loadResult": objects })));
+        let id = batch(app, json!({}), json!(jobs)).await;
+        let mut results = Vec::new();
+        for _ in 0..6 {
+            results.extend(claim(app).await.into_values().map(|lease| json!({ "lease": lease })));
+        }
+        let payload = app.done("finishJobs", "results { userErrors { code } }", json!({ "results": results })).await;
+        assert_eq!(payload["results"], json!(vec![json!({ "userErrors": [] }); 520]));
+        assert_eq!(statuses(app, &id).await["last"], "READY");
+    }
+
     async fn a_published_load_lets_those_start_that_wait_for_no_more(app: TestApp) {
         let jobs = json!([
             load("a", json!({})), load("b", json!({ "load": ["a"] })), load("c", json!({ "loadResult": ["a"] })),
