@@ -1,5 +1,5 @@
 //! What a claim must know, and what it writes. Claims are made one after the other: see
-//! [`lock`](self::lock). The rules are in [`crate::domain::claim`].
+//! [`lock`]. The rules are in [`crate::domain::claim`].
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
