@@ -42,13 +42,12 @@ pub struct Claimed {
 impl Runs {
     /// Hands out ready jobs to these claims.
     pub async fn claim_round(&self, claims: &[Claim]) -> Result<Claimed, store::Error> {
-        let now = self.clock.now();
         let transaction = self.store.write().await?;
         let db = transaction.db();
         claims::lock(db).await?;
-        claims::end_backoffs(db, now).await?;
+        claims::end_backoffs(db, self.clock.now()).await?;
         let handed = choose(db, claims).await?;
-        let started = self.start(db, claims, &handed, now).await?;
+        let started = self.start(db, claims, &handed).await?;
         let next_backoff_end = claims::next_backoff_end(db).await?;
         transaction.commit().await?;
         if let Some(expiry) = started.iter().flatten().map(|started| started.expires_at).min() {
@@ -72,7 +71,6 @@ impl Runs {
         db: &impl Db,
         claims: &[Claim],
         handed: &[Vec<Candidate>],
-        now: DateTime<Utc>,
     ) -> Result<Vec<Vec<Started>>, store::Error> {
         let chosen: Vec<Candidate> = handed.concat();
         let mut started: Vec<Vec<Started>> = claims.iter().map(|_| Vec::new()).collect();
@@ -82,7 +80,10 @@ impl Runs {
         let mut batches: Vec<BatchId> = chosen.iter().map(|job| job.batch_id).collect();
         batches.sort_unstable();
         batches.dedup();
-        let mut ledger = Ledger::new(runs::lock(db, &batches).await?, now);
+        let locked = runs::lock(db, &batches).await?;
+        // Not before: an attempt must not seem to have started before the one that ended meanwhile.
+        let now = self.clock.now();
+        let mut ledger = Ledger::new(locked, now);
         let ids: Vec<JobId> = chosen.iter().map(|job| job.job_id).collect();
         let jobs = claims::start(db, &ids, now).await?;
         let mut jobs: HashMap<JobId, Job> = jobs.into_iter().map(|job| (job.id, job)).collect();

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{Runs, ledger::Ledger};
 use crate::{
+    clock::Clock,
     domain::{
         attempt::Attempt,
         event::{Actor, Change},
@@ -49,12 +50,11 @@ struct Round {
 impl Runs {
     /// Makes all these reports true, in their order.
     pub async fn settle_round(&self, reports: Vec<Reporting>) -> Result<Vec<Answer>, store::Error> {
-        let now = self.clock.now();
         let mut leases: Vec<LeaseHash> = reports.iter().map(|(lease, _)| lease.clone()).collect();
         leases.sort_unstable();
         leases.dedup();
         let transaction = self.store.write().await?;
-        let mut round = Round::open(transaction.db(), &leases, now).await?;
+        let mut round = Round::open(transaction.db(), &leases, &self.clock).await?;
         let mut answers = Vec::with_capacity(reports.len());
         for (lease, report) in reports {
             answers.push(round.report(&lease, report)?);
@@ -69,8 +69,10 @@ impl Runs {
 
 impl Round {
     /// Locks the batches, and reads what the leases stand for.
-    async fn open(db: &impl Db, leases: &[LeaseHash], now: DateTime<Utc>) -> Result<Self, store::Error> {
+    async fn open(db: &impl Db, leases: &[LeaseHash], clock: &Clock) -> Result<Self, store::Error> {
         let batches = runs::lock_by_leases(db, leases).await?;
+        // Not before: a lease may have expired while this waited for the batches.
+        let now = clock.now();
         let attempts = attempts::by_leases(db, leases).await?;
         let ids: Vec<JobId> = attempts.iter().map(|attempt| attempt.job_id).collect();
         let jobs = if ids.is_empty() { Vec::new() } else { jobs::by_ids(db, &ids).await? };
