@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::{
-    Client,
+    Client, PATIENCE,
     model::{Fold, Plan, Quirk, number},
-    until,
 };
 
 /// A job: the batch's id, and its number in the batch.
@@ -133,10 +132,16 @@ impl Workload {
     /// Waits for the end of all batches, then holds all that can be seen of them against the model.
     pub async fn verify(&self, client: &Client) {
         const ENDED: &str = "{ batches(filter: { statuses: [PENDING, RUNNING, CANCELING] }) { totalCount } }";
-        until("the end of all batches", async || {
-            client.insist(ENDED, json!({})).await["batches"]["totalCount"] == 0
-        })
-        .await;
+        let begun = Instant::now();
+        while client.insist(ENDED, json!({})).await["batches"]["totalCount"] != 0 {
+            if begun.elapsed() > PATIENCE {
+                const WAITING: &str = "{ jobs(first: 20, filter: { statuses: [READY, RUNNING] }) { nodes {
+                    id object status notBefore attempts { number worker outcome startedAt finishedAt expiresAt }
+                    blockedBy { __typename } batch { id status } } } }";
+                panic!("some batches do not end: {}", client.insist(WAITING, json!({})).await);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         self.stop.store(true, Ordering::Relaxed);
         let plans = self.written.lock().unwrap().plans.clone();
         let (mut jobs, mut lost) = (0, 0);
