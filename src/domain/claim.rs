@@ -6,7 +6,7 @@
 //! are made one after the other, whatever the number of servers, so that what is counted here stays
 //! true until it is written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::TimeDelta;
 
@@ -221,20 +221,39 @@ pub struct OpenLane {
     pub jobs: usize,
 }
 
-/// The lanes to look into when `jobs` jobs are wanted: the open ones of the tenants that come first.
-/// More tenants than jobs are not needed, since a tenant is passed over only after it got a job.
-pub fn open_lanes<'a>(
-    lanes: Vec<Lane>,
-    running: &Running,
-    wanted: impl Iterator<Item = &'a Wanted> + Clone,
-    jobs: usize,
-) -> Vec<OpenLane> {
-    let mut open: Vec<OpenLane> = lanes
+/// The lanes to look into for these claims: the open ones of the tenants that come first, for each kind of
+/// jobs that is wanted. Where those are too many, each kind gets its share.
+pub fn open_lanes(lanes: Vec<Lane>, running: &Running, claims: &[Claim]) -> Vec<OpenLane> {
+    // All of them, and not only those of one kind: what the others get makes tenants come later.
+    let jobs = claims.iter().map(|claim| claim.limit).sum();
+    let open: Vec<OpenLane> = lanes
         .into_iter()
-        .filter(|lane| wanted.clone().any(|wanted| wanted.takes(lane)))
         .map(|lane| OpenLane { jobs: running.free(&lane).min(jobs), lane })
         .filter(|open| open.jobs > 0)
         .collect();
+    let kinds: HashSet<&Wanted> = claims.iter().map(|claim| &claim.wanted).collect();
+    let of_kind = |wanted: &&Wanted| {
+        let taken = open.iter().filter(|open| wanted.takes(&open.lane)).cloned().collect();
+        first_tenants(taken, running, jobs).into_iter()
+    };
+    let mut of_kinds: Vec<_> = kinds.iter().map(of_kind).collect();
+    let mut chosen = Vec::new();
+    let mut seen = HashSet::new();
+    while chosen.len() < MAX_LANES && !of_kinds.is_empty() {
+        of_kinds.retain_mut(|lanes| {
+            let next = lanes.find(|open| seen.insert((open.lane.job_type, open.lane.connection_id)));
+            let more = next.is_some();
+            chosen.extend(next);
+            more
+        });
+    }
+    chosen.truncate(MAX_LANES);
+    chosen
+}
+
+/// The lanes of the first tenants, best first. More tenants than jobs are not needed, since a tenant is
+/// passed over only after it got a job.
+fn first_tenants(mut open: Vec<OpenLane>, running: &Running, jobs: usize) -> Vec<OpenLane> {
     let best = |lane: &Lane| (std::cmp::Reverse(lane.priority), lane.first);
     let mut best_of_tenant = HashMap::new();
     for OpenLane { lane, .. } in &open {
@@ -252,7 +271,6 @@ pub fn open_lanes<'a>(
         }
         tenants <= jobs
     });
-    open.truncate(MAX_LANES);
     open
 }
 
@@ -382,6 +400,22 @@ mod tests {
         );
     }
 
+    #[test]
+    fn who_wants_something_else_than_most_is_not_forgotten() {
+        // Two tenants come first, with extracts only; the third has the only load.
+        let mut lanes: Vec<Lane> = (0..3).map(|tenant| lane(tenant, tenant, (None, None))).collect();
+        lanes[2].job_type = JobType::Load;
+        let mut running = Running::default();
+        running.add(lanes[2].tenant_id, id(9), 5);
+        let wanting = |job_type| Claim {
+            wanted: Wanted { types: vec![job_type], providers: None, tenant_id: None },
+            ..claim(1)
+        };
+        let claims = [wanting(JobType::Extract), wanting(JobType::Load)];
+        let open = open_lanes(lanes, &running, &claims);
+        assert!(open.iter().any(|open| open.lane.job_type == JobType::Load), "{open:?}");
+    }
+
     proptest! {
         #[test]
         fn no_limit_is_exceeded_nothing_is_handed_out_twice_and_no_slot_stays_empty(
@@ -432,7 +466,7 @@ mod tests {
             let all = hand_out(&lanes, running.clone(), &claims);
             let waiting = lanes.iter().filter(|filled| !filled.candidates.is_empty());
             let known = waiting.map(|filled| filled.lane.clone()).collect();
-            let open = open_lanes(known, &running, claims.iter().map(|claim| &claim.wanted), limit);
+            let open = open_lanes(known, &running, &claims);
             let some: Vec<FilledLane> = open
                 .into_iter()
                 .map(|open| {

@@ -117,8 +117,7 @@ async fn choose(db: &impl Db, claims: &[Claim]) -> Result<Vec<Vec<Candidate>>, s
         return Ok(Vec::new());
     }
     let running = claims::running(db, None).await?;
-    let jobs = claims.iter().map(|claim| claim.limit).sum();
-    let open = open_lanes(lanes, &running, claims.iter().map(|claim| &claim.wanted), jobs);
+    let open = open_lanes(lanes, &running, claims);
     let filled = claims::fill(db, open).await?;
     Ok(hand_out(&filled, running, claims))
 }
