@@ -248,6 +248,35 @@ on_both! {
         assert_eq!(payload["claims"], json!([]));
     }
 
+    async fn workers_that_wait_in_more_than_one_round_cost_nothing_while_they_wait(app: TestApp) {
+        // Twelve hundred jobs are more than one round hands out.
+        let input = json!({ "worker": "w", "limit": 100, "waitSeconds": 30 });
+        let waiting = (0..12).map(|_| app.done("claimJobs", "claims { lease }", input.clone()));
+        let waiting = futures_util::future::join_all(waiting);
+        let looks = |statements: Vec<String>| {
+            statements.iter().filter(|sql| sql.contains("WITH RECURSIVE lanes")).count()
+        };
+        let watching = async {
+            // Until all of them are there; then nothing wakes them any more.
+            let mut looked = 0;
+            while looked < 2 {
+                looked += looks(app.statements.take());
+                app.data("{ __typename }", json!({})).await;
+            }
+            let mut looked = 0;
+            for _ in 0..200 {
+                app.data("{ __typename }", json!({})).await;
+                looked += looks(app.statements.take());
+            }
+            app.advance(30);
+            looked
+        };
+        let (claims, looked) = futures_util::future::join(waiting, watching).await;
+        assert!(claims.iter().all(|payload| payload["claims"] == json!([])));
+        // Some may have come one by one, each with a look for all.
+        assert!(looked <= 30, "{looked} looks at the table");
+    }
+
     async fn a_batch_is_canceled_when_its_last_job_has_stopped(app: TestApp) {
         let id = batch(app, json!({}), json!([extract("A"), load("a", json!({ "extract": ["A"] }))])).await;
         let lease = claim(app).await["A"].clone();

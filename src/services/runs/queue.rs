@@ -103,7 +103,7 @@ impl Waiting {
                 Woken::ByWork | Woken::ByTime => {}
                 Woken::ToStop => return self.dismiss(incoming),
             }
-            self.round().await;
+            self.look().await;
         }
     }
 
@@ -132,19 +132,29 @@ impl Waiting {
         self.workers.extend(new);
     }
 
-    /// Looks at the table once for all who wait, as far as one round can serve them.
-    async fn round(&mut self) {
+    /// Looks at the table for all who wait, each once, in as many rounds as that takes.
+    async fn look(&mut self) {
+        // Only now: a wake-up between two rounds concerns also those whose round is over.
         self.work.mark_unchanged();
+        self.look_again = self.runs.clock.now() + POLL;
         self.workers.retain(|worker| !worker.reply.is_closed());
+        let mut left = self.workers.len();
+        while left > 0 {
+            // Who goes on waiting stands behind the others then.
+            left = left.saturating_sub(self.round().await);
+        }
+        let ends = self.workers.iter().map(|worker| worker.until);
+        self.look_again = ends.fold(self.look_again, DateTime::min);
+    }
+
+    /// Serves the first who wait, as many as one round can, and says how many those were.
+    async fn round(&mut self) -> usize {
         let mut jobs = 0;
         let served = self.workers.iter().take(CLAIMS_AT_ONCE).take_while(|worker| {
             jobs += worker.claim.limit;
             jobs <= JOBS_AT_ONCE
         });
         let claims: Vec<Claim> = served.map(|worker| worker.claim.clone()).collect();
-        if claims.is_empty() {
-            return;
-        }
         let runs = self.runs.clone();
         let served = claims.len();
         // In a task of its own: should it panic, the queue goes on.
@@ -158,6 +168,7 @@ impl Waiting {
                 });
             }
         }
+        served
     }
 
     async fn answer(&mut self, served: usize, Claimed { started, next_backoff_end }: Claimed) {
@@ -172,14 +183,8 @@ impl Waiting {
                 unheard.extend(started);
             }
         }
-        // Who has waited goes behind those that this round could not serve.
-        let more = !self.workers.is_empty();
         self.workers.extend(again);
-        let ends = self.workers.iter().map(|worker| worker.until);
-        self.look_again = ends.chain(next_backoff_end).fold(now + POLL, DateTime::min);
-        if more {
-            self.look_again = now;
-        }
+        self.look_again = next_backoff_end.map_or(self.look_again, |end| self.look_again.min(end));
         self.give_back(unheard).await;
     }
 
