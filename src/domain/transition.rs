@@ -180,7 +180,10 @@ impl Batch {
             return None;
         }
         let (state, change) = match self.state {
-            BatchState::Running { started_at } if self.unsuccessful == 0 => {
+            // Also one that was canceled when there was nothing left to stop.
+            BatchState::Running { started_at } | BatchState::Canceling { started_at }
+                if self.unsuccessful == 0 =>
+            {
                 (BatchState::Succeeded { started_at, finished_at: now }, Change::BatchSucceeded)
             }
             BatchState::Running { started_at } => {

@@ -252,7 +252,9 @@ impl World {
         assert_eq!(self.batch.unsuccessful as usize, ended - succeeded);
         assert_eq!(self.batch.state.finished_at().is_some(), ended == self.jobs.len());
         let all = succeeded == self.jobs.len();
-        assert!(!all || !matches!(self.batch.state, BatchState::Failed { .. }));
+        let ended_otherwise =
+            matches!(self.batch.state, BatchState::Failed { .. } | BatchState::Canceled { .. });
+        assert!(!all || !ended_otherwise, "SUCCEEDED when all did, even after a cancel");
         assert!(all || !matches!(self.batch.state, BatchState::Succeeded { .. }));
         for job in &self.jobs {
             let live =
