@@ -108,7 +108,7 @@ fn spawn(bind: &str, directory: &tempfile::TempDir, database: &str) -> Server {
 pub fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        tokio::time::timeout(Duration::from_secs(100), test).await.expect("the test takes too long");
+        tokio::time::timeout(Duration::from_secs(160), test).await.expect("the test takes too long");
     });
     runtime.shutdown_background();
 }

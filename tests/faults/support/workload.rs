@@ -13,9 +13,13 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::{
-    Client, PATIENCE,
+    Client,
     model::{Fold, Plan, Quirk, number},
 };
+
+/// The longest that a job may take which is lost with its server and fails once more: up to 20 seconds of
+/// backoff, then up to 40, and its leases and the work of others in between.
+const BACKOFFS: Duration = Duration::from_secs(100);
 
 /// A job: the batch's id, and its number in the batch.
 type Key = (String, usize);
@@ -134,7 +138,7 @@ impl Workload {
         const ENDED: &str = "{ batches(filter: { statuses: [PENDING, RUNNING, CANCELING] }) { totalCount } }";
         let begun = Instant::now();
         while client.insist(ENDED, json!({})).await["batches"]["totalCount"] != 0 {
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > BACKOFFS {
                 const WAITING: &str = "{ jobs(first: 20, filter: { statuses: [READY, RUNNING] }) { nodes {
                     id object status notBefore attempts { number worker outcome startedAt finishedAt expiresAt }
                     blockedBy { __typename } batch { id status } } } }";
