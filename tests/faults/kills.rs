@@ -27,16 +27,16 @@ fn claim(worker: &str, lease_seconds: u64) -> Value {
     json!({ "worker": worker, "leaseSeconds": lease_seconds, "waitSeconds": 5, "limit": 100 })
 }
 
-/// Waits until the first attempt of all jobs of the batch is lost.
+/// Waits until the first attempt of all jobs of the batch is lost, and gives the state after that.
 async fn lost(client: &Client, batch: &str) -> Value {
-    let mut last = Value::Null;
     until("the loss of all attempts", async || {
-        last = state(client, batch).await;
-        let jobs = last["jobs"].as_array().unwrap();
+        let seen = state(client, batch).await;
+        let jobs = seen["jobs"].as_array().unwrap();
         jobs.iter().all(|job| job["attempts"][0]["outcome"] == "LOST")
     })
     .await;
-    last
+    // An answer's parts are read one after the other: what saw the loss may have read the job before it.
+    state(client, batch).await
 }
 
 on_both! {

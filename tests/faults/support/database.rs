@@ -107,4 +107,10 @@ impl Observer {
         let row = self.0.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap();
         row.unwrap().try_get_by_index(0).unwrap()
     }
+
+    /// The texts in the first column of what a statement gives.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let rows = self.0.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap();
+        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+    }
 }
