@@ -120,7 +120,11 @@ pub fn settle(
     jitter: Jitter,
 ) -> Result<Settled, Refused> {
     if let Some(end) = &reported.attempt.end {
-        return if repeats(&report, end.outcome) { Ok(Settled::Repeated) } else { Err(Refused::LeaseLost) };
+        return match repeats(&report, end.outcome) {
+            true if is_of_loads(&report) && reported.job.job_type != JobType::Load => Err(Refused::NotALoad),
+            true => Ok(Settled::Repeated),
+            false => Err(Refused::LeaseLost),
+        };
     }
     let current = reported.attempt.number == reported.job.last_attempt;
     let expired = reported.attempt.expires_at <= now;
@@ -149,6 +153,14 @@ fn repeats(report: &Report, outcome: AttemptOutcome) -> bool {
         Report::Failed { .. } => outcome == AttemptOutcome::Failed,
         Report::Released => outcome == AttemptOutcome::Released,
         Report::Expired => outcome == AttemptOutcome::Lost,
+    }
+}
+
+/// Whether only the worker of a load can make such a report.
+fn is_of_loads(report: &Report) -> bool {
+    match report {
+        Report::Published { .. } => true,
+        Report::Completed { .. } | Report::Failed { .. } | Report::Released | Report::Expired => false,
     }
 }
 

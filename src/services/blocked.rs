@@ -6,13 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join5;
 
 use super::{ConnectionMap, Error, Services};
 use crate::{
     domain::{
-        batch::Batch,
         blocked::{BlockReason, Surroundings, WaitsFor, by_requirements, by_surroundings},
         claim::Running,
         graph::Side,
@@ -36,7 +35,7 @@ struct Found {
     tenants: HashMap<TenantId, Arc<Tenant>>,
     running: Running,
     calls: Vec<WorkerCall>,
-    batches: HashMap<BatchId, Batch>,
+    canceling_since: HashMap<BatchId, DateTime<Utc>>,
 }
 
 impl Services {
@@ -66,11 +65,12 @@ impl Services {
             Ok::<_, Error>((running, claims::calls_since(db, self.now() - BELIEVED).await?))
         };
         let canceling = async {
-            let rows =
-                if batch_ids.is_empty() { Vec::new() } else { batches::by_ids(db, &batch_ids).await? };
-            Ok(rows.into_iter().map(|batch| (batch.id, batch)).collect())
+            if batch_ids.is_empty() {
+                return Ok(HashMap::new());
+            }
+            Ok(batches::canceling_since(db, &batch_ids).await?)
         };
-        let (links, connections, tenants, (running, calls), batches) = try_join5(
+        let (links, connections, tenants, (running, calls), canceling_since) = try_join5(
             self.linked_jobs(&blocked, Side::Required),
             self.connections_by_id(&connection_ids),
             self.tenants_by_id(&tenant_ids),
@@ -78,12 +78,12 @@ impl Services {
             canceling,
         )
         .await?;
-        Ok(Found { links, connections, tenants, running, calls, batches })
+        Ok(Found { links, connections, tenants, running, calls, canceling_since })
     }
 }
 
 impl Found {
-    fn reasons(&self, job: &Job, now: chrono::DateTime<chrono::Utc>) -> Vec<BlockReason> {
+    fn reasons(&self, job: &Job, now: DateTime<Utc>) -> Vec<BlockReason> {
         match job.state {
             JobState::Blocked => {
                 by_requirements(job, self.links.get(&job.id).map(Vec::as_slice).unwrap_or_default())
@@ -92,10 +92,9 @@ impl Found {
                 self.around(job).map(|around| by_surroundings(job, &around, now)).unwrap_or_default()
             }
             JobState::Running { .. } => {
-                let canceling = self.batches.get(&job.batch_id).filter(|batch| batch.is_canceling());
-                let waits =
-                    |batch: &Batch| BlockReason { since: batch.updated_at, waits_for: WaitsFor::Cancel };
-                canceling.map(waits).into_iter().collect()
+                let since = self.canceling_since.get(&job.batch_id);
+                let reason = since.map(|since| BlockReason { since: *since, waits_for: WaitsFor::Cancel });
+                reason.into_iter().collect()
             }
             JobState::Succeeded { .. }
             | JobState::Failed { .. }

@@ -1,13 +1,15 @@
 //! Batches, without their jobs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
     prelude::DateTimeUtc,
+    sea_query::{Expr, ExprTrait, SimpleExpr},
 };
+use uuid::Uuid;
 
 use super::{
     Error, Guarded, Written,
@@ -18,13 +20,17 @@ use super::{
 use crate::{
     domain::{
         batch::{Batch, BatchState, BatchStatus, FailurePolicy},
+        event::EventKind,
         id::{BatchId, ConnectionId, TenantId},
         list::{BatchFilter, SortField},
         page::Page,
         since::{Since, Window},
         text::IdempotencyKey,
     },
-    entity::batch::{ActiveModel, Column, Entity},
+    entity::{
+        batch::{ActiveModel, Column, Entity},
+        event,
+    },
 };
 
 /// What a repeated request is known by.
@@ -39,6 +45,32 @@ pub struct Idempotency {
 /// The batches with these ids, in no order.
 pub async fn by_ids(db: &impl ConnectionTrait, ids: &[BatchId]) -> Result<Vec<Batch>, Error> {
     read_all(db, &Entity::find().filter(is_any_of(Column::Id, ids)).into_query(), batch).await
+}
+
+/// Since when those of these batches are being canceled that are, UTC.
+pub async fn canceling_since(
+    db: &impl ConnectionTrait,
+    ids: &[BatchId],
+) -> Result<HashMap<BatchId, DateTimeUtc>, Error> {
+    let canceled_at = event::Entity::find()
+        .select_only()
+        .column(event::Column::At)
+        .filter(Expr::col((event::Entity, event::Column::BatchId)).equals((Entity, Column::Id)))
+        .filter(event::Column::Kind.eq(EventKind::BatchCanceling.name()))
+        .order_by_desc(event::Column::Xact)
+        .order_by_desc(event::Column::Id)
+        .limit(1)
+        .into_query();
+    let rows: Vec<(Uuid, Option<DateTimeUtc>)> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .expr_as(SimpleExpr::SubQuery(None, Box::new(canceled_at.into())), "canceled_at")
+        .filter(is_any_of(Column::Id, ids))
+        .filter(Column::Status.eq(BatchStatus::Canceling.name()))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().filter_map(|(id, since)| Some((BatchId::from_uuid(id), since?))).collect())
 }
 
 /// The batch with this id, locked until the transaction ends.

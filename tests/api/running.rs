@@ -307,6 +307,31 @@ on_both! {
         assert_eq!(app.refused("cancelBatch", json!({ "id": id })).await, ["WRONG_STATE id"]);
     }
 
+    async fn a_job_waits_for_the_cancel_since_it_was_asked_for(app: TestApp) {
+        let id = batch(app, json!({}), json!([extract("A"), extract("B")])).await;
+        let leases = claim(app).await;
+        app.advance(1);
+        app.done("cancelBatch", "batch { status }", json!({ "id": id })).await;
+        let query = "query ($id: ID!) { batch(id: $id) { updatedAt jobs { object blockedBy {
+            ... on WaitsForCancel { since } } } } }";
+        let before = app.data(query, json!({ "id": id })).await["batch"].take();
+        app.advance(5);
+        complete(app, &leases["A"]).await;
+        let after = app.data(query, json!({ "id": id })).await["batch"].take();
+        assert_ne!(after["updatedAt"], before["updatedAt"]);
+        assert_eq!(after["jobs"][0]["blockedBy"], json!([]));
+        assert_eq!(after["jobs"][1]["blockedBy"], json!([{ "since": before["updatedAt"] }]));
+    }
+
+    async fn an_extract_has_no_result_to_publish_even_after_its_success(app: TestApp) {
+        batch(app, json!({}), json!([extract("A")])).await;
+        let lease = claim(app).await["A"].clone();
+        for _ in 0..2 {
+            assert_eq!(app.refused("publishLoad", json!({ "lease": lease })).await, ["WRONG_STATE lease"]);
+            complete(app, &lease).await;
+        }
+    }
+
     async fn the_rest_is_canceled_where_the_policy_says_so(app: TestApp) {
         let jobs = json!([extract("A"), extract("B"), load("a", json!({ "extract": ["A"] })), load("b", json!({ "extract": ["B"] }))]);
         let id = batch(app, json!({ "failurePolicy": "CANCEL_BATCH" }), jobs).await;
