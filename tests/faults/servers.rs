@@ -124,7 +124,7 @@ fn an_idle_server_sends_next_to_no_statements_however_many_workers_wait() {
             })
             .collect();
         let observer = Observer::connect().await;
-        // Not the transactions that PostgreSQL counts: autovacuum has some there, too.
+        // Not `pg_stat_database`: sessions report to it late, and PostgreSQL's own transactions are in it.
         let latest = format!(
             "SELECT concat(pid, ' ', query_start) FROM pg_stat_activity
              WHERE datname = '{}' AND application_name = 'sluice'",
