@@ -102,7 +102,7 @@ pub enum Rest {
 pub enum Refused {
     /// The lease is not, or no longer, that of a running attempt.
     LeaseLost,
-    /// An extract has nothing to publish before it has succeeded.
+    /// An extract has no result to publish.
     NotALoad,
 }
 
@@ -120,11 +120,7 @@ pub fn settle(
     jitter: Jitter,
 ) -> Result<Settled, Refused> {
     if let Some(end) = &reported.attempt.end {
-        return match repeats(&report, end.outcome) {
-            true if is_of_loads(&report) && reported.job.job_type != JobType::Load => Err(Refused::NotALoad),
-            true => Ok(Settled::Repeated),
-            false => Err(Refused::LeaseLost),
-        };
+        return repeat(&report, end.outcome, reported.job.job_type);
     }
     let current = reported.attempt.number == reported.job.last_attempt;
     let expired = reported.attempt.expires_at <= now;
@@ -146,29 +142,34 @@ pub fn settle(
     }
 }
 
-/// Whether a report says what an attempt has ended with already.
-fn repeats(report: &Report, outcome: AttemptOutcome) -> bool {
-    match report {
-        Report::Published { .. } | Report::Completed { .. } => outcome == AttemptOutcome::Succeeded,
-        Report::Failed { .. } => outcome == AttemptOutcome::Failed,
-        Report::Released => outcome == AttemptOutcome::Released,
-        Report::Expired => outcome == AttemptOutcome::Lost,
+/// A report about an attempt that has ended: harmless where it says what the attempt has ended with.
+fn repeat(report: &Report, outcome: AttemptOutcome, job_type: JobType) -> Result<Settled, Refused> {
+    let ends_with = match report {
+        Report::Published { .. } | Report::Completed { .. } => AttemptOutcome::Succeeded,
+        Report::Failed { .. } => AttemptOutcome::Failed,
+        Report::Released => AttemptOutcome::Released,
+        Report::Expired => AttemptOutcome::Lost,
+    };
+    if outcome != ends_with {
+        return Err(Refused::LeaseLost);
     }
+    match report {
+        Report::Published { .. } => only_loads_publish(job_type)?,
+        Report::Completed { .. } | Report::Failed { .. } | Report::Released | Report::Expired => {}
+    }
+    Ok(Settled::Repeated)
 }
 
-/// Whether only the worker of a load can make such a report.
-fn is_of_loads(report: &Report) -> bool {
-    match report {
-        Report::Published { .. } => true,
-        Report::Completed { .. } | Report::Failed { .. } | Report::Released | Report::Expired => false,
+fn only_loads_publish(job_type: JobType) -> Result<(), Refused> {
+    match job_type {
+        JobType::Load => Ok(()),
+        JobType::Extract => Err(Refused::NotALoad),
     }
 }
 
 fn publish(reported: Reported<'_>, output: Option<Value>, now: DateTime<Utc>) -> Result<Settled, Refused> {
     let Reported { attempt, job, .. } = reported;
-    if job.job_type != JobType::Load {
-        return Err(Refused::NotALoad);
-    }
+    only_loads_publish(job.job_type)?;
     let before = job.published_at;
     if before.is_some_and(|at| at >= attempt.started_at) {
         return Ok(Settled::Repeated);

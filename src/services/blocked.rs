@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join5;
 
-use super::{ConnectionMap, Error, Services};
+use super::{ConnectionMap, Error, Services, in_chunks};
 use crate::{
     domain::{
         blocked::{BlockReason, Surroundings, WaitsFor, by_requirements, by_surroundings},
@@ -65,10 +65,8 @@ impl Services {
             Ok::<_, Error>((running, claims::calls_since(db, self.now() - BELIEVED).await?))
         };
         let canceling = async {
-            if batch_ids.is_empty() {
-                return Ok(HashMap::new());
-            }
-            Ok(batches::canceling_since(db, &batch_ids).await?)
+            let since = in_chunks(&batch_ids, async |ids| batches::canceling_since(db, &ids).await).await?;
+            Ok(since.into_iter().collect())
         };
         let (links, connections, tenants, (running, calls), canceling_since) = try_join5(
             self.linked_jobs(&blocked, Side::Required),

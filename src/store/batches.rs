@@ -1,13 +1,13 @@
 //! Batches, without their jobs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Select,
     prelude::DateTimeUtc,
-    sea_query::{Expr, ExprTrait, SimpleExpr},
+    sea_query::{Expr, ExprTrait},
 };
 use uuid::Uuid;
 
@@ -47,11 +47,11 @@ pub async fn by_ids(db: &impl ConnectionTrait, ids: &[BatchId]) -> Result<Vec<Ba
     read_all(db, &Entity::find().filter(is_any_of(Column::Id, ids)).into_query(), batch).await
 }
 
-/// Since when those of these batches are being canceled that are, UTC.
+/// Those of these batches that are being canceled, each with the time at which that was asked for, UTC.
 pub async fn canceling_since(
     db: &impl ConnectionTrait,
     ids: &[BatchId],
-) -> Result<HashMap<BatchId, DateTimeUtc>, Error> {
+) -> Result<Vec<(BatchId, DateTimeUtc)>, Error> {
     let canceled_at = event::Entity::find()
         .select_only()
         .column(event::Column::At)
@@ -64,7 +64,7 @@ pub async fn canceling_since(
     let rows: Vec<(Uuid, Option<DateTimeUtc>)> = Entity::find()
         .select_only()
         .column(Column::Id)
-        .expr_as(SimpleExpr::SubQuery(None, Box::new(canceled_at.into())), "canceled_at")
+        .expr_as(canceled_at, "canceled_at")
         .filter(is_any_of(Column::Id, ids))
         .filter(Column::Status.eq(BatchStatus::Canceling.name()))
         .into_tuple()
