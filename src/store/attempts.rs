@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{OnConflict, SimpleExpr},
 };
 use serde_json::Value;
@@ -17,7 +17,7 @@ use crate::{
         text::{Message, Text},
     },
     entity::{
-        attempt::{ActiveModel, Column, Entity, Model},
+        attempt::{Column, Entity, Model},
         output,
     },
 };
@@ -84,7 +84,8 @@ pub async fn next_expiry(db: &impl ConnectionTrait) -> Result<Option<DateTime<Ut
 /// Adds attempts.
 pub async fn insert(db: &impl ConnectionTrait, attempts: &[Attempt]) -> Result<(), Error> {
     for chunk in attempts.chunks(ROWS_PER_INSERT) {
-        Entity::insert_many(chunk.iter().map(row)).exec_without_returning(db).await?;
+        let rows = chunk.iter().map(|attempt| row(attempt).into_active_model());
+        Entity::insert_many(rows).exec_without_returning(db).await?;
     }
     Ok(())
 }
@@ -114,15 +115,15 @@ pub async fn update(db: &impl ConnectionTrait, attempts: &[&Attempt]) -> Result<
             attempt.job_id.uuid().into(),
             attempt.number.into(),
             attempt.expires_at.into(),
-            row.finished_at.unwrap().into(),
-            row.outcome.unwrap().into(),
-            row.error_code.unwrap().into(),
-            row.error_message.unwrap().into(),
-            row.records.unwrap().into(),
-            row.bytes.unwrap().into(),
-            row.total.unwrap().into(),
-            row.message.unwrap().into(),
-            row.progress_at.unwrap().into(),
+            row.finished_at.into(),
+            row.outcome.into(),
+            row.error_code.into(),
+            row.error_message.into(),
+            row.records.into(),
+            row.bytes.into(),
+            row.total.into(),
+            row.message.into(),
+            row.progress_at.into(),
         ]
     };
     UPDATE.run(db, &attempts.iter().map(values).collect::<Vec<_>>()).await
@@ -156,28 +157,28 @@ pub async fn forget_outputs(db: &impl ConnectionTrait, jobs: &[JobId]) -> Result
     Ok(())
 }
 
-fn row(attempt: &Attempt) -> ActiveModel {
+fn row(attempt: &Attempt) -> Model {
     let end = attempt.end.as_ref();
     let error = end.and_then(|end| end.error.as_ref());
     let progress = attempt.progress.as_ref();
-    ActiveModel {
-        job_id: Set(attempt.job_id.uuid()),
-        number: Set(attempt.number),
-        batch_id: Set(attempt.batch_id.uuid()),
-        lease_hash: Set(attempt.lease_hash.bytes().to_vec()),
-        worker: Set(attempt.worker.to_string()),
-        started_at: Set(attempt.started_at),
-        lease_seconds: Set(attempt.lease_duration.seconds()),
-        expires_at: Set(attempt.expires_at),
-        finished_at: Set(end.map(|end| end.at)),
-        outcome: Set(end.map(|end| end.outcome.name().to_owned())),
-        error_code: Set(error.map(|error| error.code.to_string())),
-        error_message: Set(error.map(|error| error.message.to_string())),
-        records: Set(progress.and_then(|progress| progress.records)),
-        bytes: Set(progress.and_then(|progress| progress.bytes)),
-        total: Set(progress.and_then(|progress| progress.total)),
-        message: Set(progress.and_then(|progress| progress.message.as_deref().map(str::to_owned))),
-        progress_at: Set(progress.map(|progress| progress.at)),
+    Model {
+        job_id: attempt.job_id.uuid(),
+        number: attempt.number,
+        batch_id: attempt.batch_id.uuid(),
+        lease_hash: attempt.lease_hash.bytes().to_vec(),
+        worker: attempt.worker.to_string(),
+        started_at: attempt.started_at,
+        lease_seconds: attempt.lease_duration.seconds(),
+        expires_at: attempt.expires_at,
+        finished_at: end.map(|end| end.at),
+        outcome: end.map(|end| end.outcome.name().to_owned()),
+        error_code: error.map(|error| error.code.to_string()),
+        error_message: error.map(|error| error.message.to_string()),
+        records: progress.and_then(|progress| progress.records),
+        bytes: progress.and_then(|progress| progress.bytes),
+        total: progress.and_then(|progress| progress.total),
+        message: progress.and_then(|progress| progress.message.as_deref().map(str::to_owned)),
+        progress_at: progress.map(|progress| progress.at),
     }
 }
 
