@@ -480,6 +480,7 @@ fn migrate_says_what_the_database_has_and_lacks() {
             "m0006_runs",
             "m0007_attempts",
             "m0008_events",
+            "m0009_dependents",
         ];
         let listed = |word: &str| names.map(|name| format!("{word}  {name}\n")).concat();
         assert_eq!(migrate("status"), listed("pending"));

@@ -14,6 +14,7 @@ mod m0005_dependencies;
 mod m0006_runs;
 mod m0007_attempts;
 mod m0008_events;
+mod m0009_dependents;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_runs::Migration),
             Box::new(m0007_attempts::Migration),
             Box::new(m0008_events::Migration),
+            Box::new(m0009_dependents::Migration),
         ]
     }
 }
