@@ -10,7 +10,8 @@ use actix_web::{
     web::{Data, Payload, Query, ServiceConfig, resource},
 };
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
+use tokio::runtime::Handle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     parameters::{Parameters, UrlParameters},
@@ -81,6 +82,9 @@ fn range(range: &str) -> (f32, &str) {
 pub struct Served {
     /// What is asked.
     pub schema: Schema,
+    /// Where operations run: the runtime to which the database's connections belong. Run by the worker that
+    /// has the client's connection, an operation would change threads for every packet of its rows.
+    pub runtime: Handle,
     /// What is refused for its size or its slowness.
     pub limits: Limits,
     /// Ends the streams once the server shall stop.
@@ -153,7 +157,17 @@ async fn run(served: &Served, operation: Operation, allowed: Allowed, media: Med
             streamed => sse::respond(streamed, served.limits.live, served.stop.clone()),
         };
     }
-    response(served.schema.execute(operation, allowed).await, media)
+    let schema = served.schema.clone();
+    let running = served.runtime.spawn(async move { schema.execute(operation, allowed).await });
+    // Stops when the client hangs up.
+    match AbortOnDropHandle::new(running).await {
+        Ok(executed) => response(executed, media),
+        Err(failure) => {
+            tracing::error!(%failure, "an operation came to no end");
+            let message = "this failed, and the fault is Sluice's; the server's log says more";
+            error(media, StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message)
+        }
+    }
 }
 
 fn response(executed: Executed, media: Media) -> HttpResponse {
@@ -174,7 +188,7 @@ async fn web_socket(request: &HttpRequest, payload: Payload, served: &Served) ->
         let message = "a page of another host may not open a WebSocket here: `Origin` differs from `Host`";
         return error(Media::Json, StatusCode::FORBIDDEN, "FOREIGN_ORIGIN", message);
     }
-    let Served { schema, limits, stop } = served.clone();
+    let Served { schema, limits, stop, .. } = served.clone();
     match websocket::open(request, payload, schema, limits, stop).await {
         Ok(response) => response,
         Err(error) => bad_request(Media::Json, &error.to_string()),

@@ -9,6 +9,7 @@ use actix_web::{
     web::{self, Data},
 };
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{graphiql, graphql, health};
@@ -34,7 +35,12 @@ pub fn start(
 ) -> std::io::Result<Server> {
     let limits = config.limits;
     let stopping = CancellationToken::new();
-    let served = graphql::Served { schema: Schema::new(services.clone()), limits, stop: stopping.clone() };
+    let served = graphql::Served {
+        schema: Schema::new(services.clone()),
+        runtime: Handle::current(),
+        limits,
+        stop: stopping.clone(),
+    };
     let server = HttpServer::new(move || {
         App::new()
             .app_data(Data::new(served.clone()))
