@@ -107,11 +107,16 @@ impl Json {
 
     /// What the executor put together, with the texts that stand in it as they are.
     pub fn tree(&mut self, value: &Value) {
+        self.0.reserve(length_of_texts(value));
+        self.add_tree(value);
+    }
+
+    fn add_tree(&mut self, value: &Value) {
         match value {
             Value::Binary(text) => self.0.extend_from_slice(text),
             Value::List(items) => {
                 self.list(items, |json, item| {
-                    json.tree(item);
+                    json.add_tree(item);
                     Some(())
                 });
             }
@@ -123,7 +128,7 @@ impl Json {
                     }
                     self.put(key.as_str());
                     self.raw(":");
-                    self.tree(value);
+                    self.add_tree(value);
                 }
                 self.raw("}");
             }
@@ -131,5 +136,16 @@ impl Json {
                 self.put(value);
             }
         }
+    }
+}
+
+/// How long the finished texts in it are, with a little for what stands around each.
+fn length_of_texts(value: &Value) -> usize {
+    const AROUND: usize = 64;
+    match value {
+        Value::Binary(text) => text.len() + AROUND,
+        Value::List(items) => items.iter().map(length_of_texts).sum(),
+        Value::Object(fields) => fields.values().map(length_of_texts).sum(),
+        Value::Null | Value::Number(_) | Value::String(_) | Value::Boolean(_) | Value::Enum(_) => 0,
     }
 }
