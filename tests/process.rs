@@ -481,6 +481,7 @@ fn migrate_says_what_the_database_has_and_lacks() {
             "m0007_attempts",
             "m0008_events",
             "m0009_dependents",
+            "m0010_requires",
         ];
         let listed = |word: &str| names.map(|name| format!("{word}  {name}\n")).concat();
         assert_eq!(migrate("status"), listed("pending"));

@@ -15,6 +15,7 @@ mod m0006_runs;
 mod m0007_attempts;
 mod m0008_events;
 mod m0009_dependents;
+mod m0010_requires;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_attempts::Migration),
             Box::new(m0008_events::Migration),
             Box::new(m0009_dependents::Migration),
+            Box::new(m0010_requires::Migration),
         ]
     }
 }

@@ -254,6 +254,6 @@ pub struct NewJob {
     pub allow_delete: bool,
     /// See [`Job::max_attempts`](super::job::Job::max_attempts).
     pub max_attempts: i32,
-    /// See [`Job::required_objects`](super::job::Job::required_objects).
+    /// What must be there before it may start.
     pub required_objects: RequiredObjects,
 }

@@ -321,8 +321,8 @@ pub struct Job {
     pub attempt: i32,
     /// The number of the last attempt that was started, counted for the job's whole life.
     pub last_attempt: i32,
-    /// What must be there before it may start.
-    pub required_objects: RequiredObjects,
+    /// What must be there before it may start, by name; `None` where that was not read along.
+    pub required_objects: Option<Box<RequiredObjects>>,
     /// Its topological level; 0 requires nothing.
     pub wave: u32,
     /// Where it stands.

@@ -33,6 +33,7 @@ pub struct Model {
     pub last_attempt: i32,
     pub entered_at: DateTimeUtc,
     pub published_at: Option<DateTimeUtc>,
+    pub requires: Option<String>,
 }
 
 /// Rows are joined by hand, where the store needs it.

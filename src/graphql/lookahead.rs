@@ -10,12 +10,17 @@ pub fn parts_of_batch(batch: &Lookahead<'_>) -> Parts {
     let jobs = batch.field("jobs");
     let plan = batch.field("plan");
     let ends = [jobs.field("dependencies"), jobs.field("dependents")];
-    let uses_connection = |jobs: &Lookahead<'_>| jobs.field("connection").exists();
-    let connections = if uses_connection(&jobs)
-        || ends.iter().any(|end| uses_connection(&end.field("job")))
-        || uses_connection(&plan.field("waves"))
-        || uses_connection(&plan.field("criticalPath"))
-    {
+    let everywhere = [
+        jobs.field("dependencies").field("job"),
+        jobs.field("dependents").field("job"),
+        plan.field("waves"),
+        plan.field("criticalPath"),
+        plan.field("waves").field("job"),
+        plan.field("criticalPath").field("job"),
+    ];
+    let of_some_job =
+        |field| jobs.field(field).exists() || everywhere.iter().any(|jobs| jobs.field(field).exists());
+    let connections = if of_some_job("connection") {
         WantedConnections::OfJobs
     } else if batch.field("sourceConnection").exists() || batch.field("destinationConnection").exists() {
         WantedConnections::OfBatch
@@ -25,6 +30,7 @@ pub fn parts_of_batch(batch: &Lookahead<'_>) -> Parts {
     Parts {
         jobs: jobs.exists() || plan.exists(),
         edges: plan.exists() || ends.iter().any(Lookahead::exists),
+        required_objects: of_some_job("requiredObjects"),
         counts: batch.field("jobCounts").exists(),
         connections,
     }

@@ -100,7 +100,7 @@ impl JobView {
             updated_since: job.window.updated_since.map(Since::date_or_time),
             allow_delete: job.allow_delete.then_some(true),
             max_attempts: (job.max_attempts != DEFAULT_MAX_ATTEMPTS).then_some(job.max_attempts),
-            required_objects: required_objects(&job.required_objects),
+            required_objects: job.required_objects.as_deref().and_then(required_objects),
         }
     }
 }

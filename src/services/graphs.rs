@@ -1,20 +1,20 @@
 //! Batches with their jobs, dependencies and connections, for a whole page in one round.
 //!
 //! Whoever asks says which [`Parts`] are wanted; the statements for them run at the same time, each
-//! for all batches. A batch may be replaced between two of them: jobs and edges bear the revision of
-//! the definition they belong to, so that parts of two definitions are noticed, and such a batch is
+//! for all batches. A batch may be replaced between two of them: jobs bear the revision of the
+//! definition they belong to, so that parts of two definitions are noticed, and such a batch is
 //! read again in a transaction that sees one moment.
 
 use std::{collections::HashMap, sync::Arc};
 
-use futures_util::future::{OptionFuture, try_join, try_join4};
+use futures_util::future::{OptionFuture, try_join, try_join3};
 
 use super::{Error, Services};
 use crate::{
     domain::{
         batch::Batch,
         connection::Connection,
-        graph::{Edge, JobGraph},
+        graph::JobGraph,
         id::{BatchId, ConnectionId},
         job::{Job, JobCounts},
         list::BatchFilter,
@@ -23,8 +23,7 @@ use crate::{
     store::{
         self, Db, batches,
         connections::{self, Users},
-        dependencies::{self, StoredEdge},
-        jobs::{self, CountedJobs},
+        jobs::{self, CountedJobs, JobParts, StoredJobs},
     },
 };
 
@@ -38,6 +37,8 @@ pub struct Parts {
     pub jobs: bool,
     /// Which job waits for which; brings the jobs along.
     pub edges: bool,
+    /// What the jobs require by name, too; brings the jobs along.
+    pub required_objects: bool,
     /// How many of its jobs are in each state; needs no statement where its jobs are wanted.
     pub counts: bool,
     /// The connections it uses.
@@ -57,22 +58,30 @@ pub enum WantedConnections {
 }
 
 impl Parts {
-    /// The batch with its jobs and their dependencies: its whole definition.
-    pub const DEFINITION: Self =
-        Self { jobs: true, edges: true, counts: false, connections: WantedConnections::None };
+    /// The batch with its jobs, and which of them waits for which.
+    pub const JOB_GRAPH: Self = Self {
+        jobs: true,
+        edges: true,
+        required_objects: false,
+        counts: false,
+        connections: WantedConnections::None,
+    };
+    /// All that it was defined with.
+    pub const DEFINITION: Self = Self { required_objects: true, ..Self::JOB_GRAPH };
 
     /// What either wants.
     pub fn and(self, other: Self) -> Self {
         Self {
             jobs: self.jobs || other.jobs,
             edges: self.edges || other.edges,
+            required_objects: self.required_objects || other.required_objects,
             counts: self.counts || other.counts,
             connections: self.connections.max(other.connections),
         }
     }
 
     fn wants_jobs(self) -> bool {
-        self.jobs || self.edges
+        self.jobs || self.edges || self.required_objects
     }
 
     fn wants_counts_alone(self) -> bool {
@@ -96,7 +105,8 @@ pub struct BatchGraph {
 }
 
 impl BatchGraph {
-    /// Whether these parts are there, apart from connections: those can be had one by one.
+    /// Whether these parts are there, apart from connections and what jobs require by name: those can
+    /// be had one by one.
     pub fn has(&self, parts: Parts) -> bool {
         (self.jobs.is_some() || !parts.jobs)
             && (self.edges.is_some() || !parts.edges)
@@ -179,8 +189,7 @@ impl Services {
 /// The parts of some batches, as one round of statements found them.
 #[derive(Default)]
 struct Fetched {
-    jobs: HashMap<BatchId, Vec<Arc<Job>>>,
-    edges: HashMap<BatchId, Vec<StoredEdge>>,
+    jobs: HashMap<BatchId, StoredJobs>,
     counts: HashMap<BatchId, CountedJobs>,
     connections: Arc<ConnectionMap>,
 }
@@ -195,21 +204,18 @@ impl Fetched {
             WantedConnections::OfBatch => Some(Users::Batches),
             WantedConnections::OfJobs => Some(Users::BatchesAndJobs),
         };
-        let jobs: OptionFuture<_> = parts.wants_jobs().then(|| jobs::of_batches(db, ids)).into();
-        let edges: OptionFuture<_> = parts.edges.then(|| dependencies::of_batches(db, ids)).into();
+        let of_jobs = JobParts { edges: parts.edges, required_objects: parts.required_objects };
+        let jobs: OptionFuture<_> = parts.wants_jobs().then(|| jobs::of_batches(db, ids, of_jobs)).into();
         let connections: OptionFuture<_> = users.map(|users| connections::of_batches(db, ids, users)).into();
         let counts: OptionFuture<_> = parts.wants_counts_alone().then(|| jobs::counts(db, ids)).into();
-        let (jobs, edges, counts, connections) = try_join4(
-            async { jobs.await.transpose() },
-            async { edges.await.transpose() },
-            async { counts.await.transpose() },
-            async { connections.await.transpose() },
-        )
-        .await?;
+        let (jobs, counts, connections) =
+            try_join3(async { jobs.await.transpose() }, async { counts.await.transpose() }, async {
+                connections.await.transpose()
+            })
+            .await?;
         let connections = connections.unwrap_or_default().into_iter();
         Ok(Self {
-            jobs: grouped(jobs.unwrap_or_default(), |job| job.batch_id),
-            edges: grouped(edges.unwrap_or_default(), |edge| edge.batch_id),
+            jobs: jobs.unwrap_or_default(),
             counts: counts.unwrap_or_default(),
             connections: Arc::new(
                 connections.map(|connection| (connection.id, Arc::new(connection))).collect(),
@@ -239,43 +245,25 @@ impl Fetched {
 
     fn graph(&mut self, batch: Batch, parts: Parts) -> Option<BatchGraph> {
         let connections = self.connections.clone();
+        let bare = BatchGraph { batch, jobs: None, edges: None, counted: None, connections };
+        let batch = &bare.batch;
         if parts.wants_counts_alone() {
             let counted =
                 self.counts.remove(&batch.id).filter(|counted| counted.revision == batch.revision)?.counts;
-            return Some(BatchGraph { batch, jobs: None, edges: None, counted: Some(counted), connections });
+            return Some(BatchGraph { counted: Some(counted), ..bare });
         }
         if !parts.wants_jobs() {
-            return Some(BatchGraph { batch, jobs: None, edges: None, counted: None, connections });
+            return Some(bare);
         }
         // A batch has at least one job: without any it was deleted meanwhile.
-        let jobs = self.jobs.remove(&batch.id)?;
+        let StoredJobs { jobs, edges } = self.jobs.remove(&batch.id)?;
         let in_place = |(position, job): (usize, &Arc<Job>)| {
             job.position as usize == position && job.revision == batch.revision
         };
         if !jobs.iter().enumerate().all(in_place) {
             return None;
         }
-        let edges = if parts.edges {
-            let edges = self.edges.remove(&batch.id).unwrap_or_default();
-            let of_this = edges.iter().all(|edge| edge.revision == batch.revision);
-            // Only a job that requires something has a wave above 0.
-            let complete = jobs.iter().any(|job| job.wave > 0) != edges.is_empty();
-            let edges: Vec<Edge> = edges.into_iter().map(|edge| edge.edge).collect();
-            Some(JobGraph::new(jobs.len(), &edges).filter(|_| of_this && complete)?)
-        } else {
-            None
-        };
-        Some(BatchGraph { batch, jobs: Some(jobs), edges, counted: None, connections })
+        let edges = if parts.edges { Some(JobGraph::new(jobs.len(), &edges)?) } else { None };
+        Some(BatchGraph { jobs: Some(jobs), edges, ..bare })
     }
-}
-
-/// Items by their batch; they come batch by batch.
-fn grouped<T>(items: Vec<T>, batch: impl Fn(&T) -> BatchId) -> HashMap<BatchId, Vec<T>> {
-    let mut groups: HashMap<BatchId, Vec<T>> = HashMap::new();
-    let mut items = items.into_iter().peekable();
-    while let Some(id) = items.peek().map(&batch) {
-        let group = groups.entry(id).or_default();
-        group.extend(std::iter::from_fn(|| items.next_if(|item| batch(item) == id)));
-    }
-    groups
 }

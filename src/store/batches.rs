@@ -12,7 +12,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    Error, Guarded, Written,
+    Db, Error, Guarded, Written,
     columns::{Columns, read_all},
     keys::is_any_of,
     keyset::{self, SortColumns},
@@ -42,9 +42,35 @@ pub struct Idempotency {
     pub request_hash: Vec<u8>,
 }
 
+/// The columns of which a [`Batch`] is made, in the order in which [`batch`] reads them.
+const COLUMNS: [Column; 17] = [
+    Column::Id,
+    Column::TenantId,
+    Column::SourceConnectionId,
+    Column::DestinationConnectionId,
+    Column::Since,
+    Column::UpdatedSince,
+    Column::Priority,
+    Column::FailurePolicy,
+    Column::Status,
+    Column::Version,
+    Column::Revision,
+    Column::CreatedAt,
+    Column::StartedAt,
+    Column::FinishedAt,
+    Column::UpdatedAt,
+    Column::Unfinished,
+    Column::Unsuccessful,
+];
+
+/// Selects what [`batch`] reads.
+pub(super) fn select() -> Select<Entity> {
+    Entity::find().select_only().columns(COLUMNS)
+}
+
 /// The batches with these ids, in no order.
-pub async fn by_ids(db: &impl ConnectionTrait, ids: &[BatchId]) -> Result<Vec<Batch>, Error> {
-    read_all(db, &Entity::find().filter(is_any_of(Column::Id, ids)).into_query(), batch).await
+pub async fn by_ids(db: &impl Db, ids: &[BatchId]) -> Result<Vec<Batch>, Error> {
+    read_all(db, &select().filter(is_any_of(Column::Id, ids)).into_query(), batch).await
 }
 
 /// Those of these batches that are being canceled, each with the time at which that was asked for, UTC.
@@ -74,8 +100,8 @@ pub async fn canceling_since(
 }
 
 /// The batch with this id, locked until the transaction ends.
-pub async fn lock(db: &impl ConnectionTrait, id: BatchId) -> Result<Option<Batch>, Error> {
-    let select = Entity::find_by_id(id.uuid()).lock_exclusive().into_query();
+pub async fn lock(db: &impl Db, id: BatchId) -> Result<Option<Batch>, Error> {
+    let select = select().filter(Column::Id.eq(id.uuid())).lock_exclusive().into_query();
     Ok(read_all(db, &select, batch).await?.pop())
 }
 
@@ -117,7 +143,7 @@ pub async fn by_idempotency_keys(
 }
 
 /// The rows of a page, in the order in which it is walked.
-pub async fn page(db: &impl ConnectionTrait, filter: &BatchFilter, page: &Page) -> Result<Vec<Batch>, Error> {
+pub async fn page(db: &impl Db, filter: &BatchFilter, page: &Page) -> Result<Vec<Batch>, Error> {
     let field = match page.order.field {
         SortField::CreatedAt => None,
         SortField::UpdatedAt => Some(Column::UpdatedAt),
@@ -150,7 +176,7 @@ fn matching(filter: &BatchFilter) -> Select<Entity> {
             destination_connection_id.map(|connection| Column::DestinationConnectionId.eq(connection.uuid())),
         )
         .add_option(either);
-    Entity::find().filter(all)
+    select().filter(all)
 }
 
 /// Adds batches. `Duplicate` when an idempotency key was used before, `Reference` when a connection
@@ -215,7 +241,7 @@ pub(super) fn window(
     Ok(Window { since: bound(since, "since")?, updated_since: bound(updated_since, "updated_since")? })
 }
 
-/// A whole row, in the order of its columns.
+/// A batch, from its [`COLUMNS`].
 pub(super) fn batch(columns: &mut Columns<'_>) -> Result<Batch, Error> {
     let id = columns.next()?;
     let corrupt = |column| Error::Corrupt { table: "batches", column, id };
@@ -228,9 +254,6 @@ pub(super) fn batch(columns: &mut Columns<'_>) -> Result<Batch, Error> {
     let status = BatchStatus::named(columns.next()?).ok_or_else(|| corrupt("status"))?;
     let version = columns.next()?;
     let revision = columns.next()?;
-    // `idempotency_key` and `request_hash` are for who makes batches.
-    columns.skip();
-    columns.skip();
     let created_at = columns.next()?;
     let (started, finished): (Option<DateTimeUtc>, Option<DateTimeUtc>) = (columns.next()?, columns.next()?);
     let updated_at = columns.next()?;

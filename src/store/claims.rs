@@ -3,13 +3,13 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Iterable, QueryFilter,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, Statement,
     sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, UnionType},
 };
 use uuid::Uuid;
 
-use super::{Error, columns::read_all, jobs::job, keys::is_any_of, tenants::concurrency};
+use super::{Db, Error, columns::read_all, jobs, keys::is_any_of, tenants::concurrency};
 use crate::{
     domain::{
         claim::{Candidate, FilledLane, Lane, OpenLane, Running, Wanted},
@@ -195,7 +195,7 @@ fn first_of((number, open): (usize, &OpenLane)) -> SelectStatement {
 }
 
 /// Starts these jobs, if they are still to be claimed, and gives those that were.
-pub async fn start(db: &impl ConnectionTrait, jobs: &[JobId], now: DateTime<Utc>) -> Result<Vec<Job>, Error> {
+pub async fn start(db: &impl Db, jobs: &[JobId], now: DateTime<Utc>) -> Result<Vec<Job>, Error> {
     let mut start = Entity::update_many()
         .col_expr(Column::Status, Expr::value(JobStatus::Running.name()))
         .col_expr(Column::Attempt, Expr::col(Column::Attempt).add(1))
@@ -206,8 +206,8 @@ pub async fn start(db: &impl ConnectionTrait, jobs: &[JobId], now: DateTime<Utc>
         .filter(Column::Status.eq(JobStatus::Ready.name()))
         .filter(Column::NotBefore.is_null())
         .into_query();
-    start.returning(Query::returning().columns(Column::iter()));
-    read_all(db, &start, job).await
+    start.returning(Query::returning().columns(jobs::COLUMNS));
+    read_all(db, &start, jobs::job).await
 }
 
 /// Stands for any provider and any tenant.

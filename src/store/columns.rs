@@ -2,14 +2,15 @@
 //! has thousands of rows, to find each column by its name, to write a message for each NULL, and to copy
 //! a text that is only compared, costs more than the query.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
+use futures_util::TryStreamExt;
 use sea_orm::{
-    ConnectionTrait, DbErr, QueryResult, RuntimeErr, StatementBuilder,
+    DbErr, QueryResult, RuntimeErr, StatementBuilder,
     sqlx::{Decode, Error as SqlxError, Postgres, Row, Sqlite, Type, postgres::PgRow, sqlite::SqliteRow},
 };
 
-use super::Error;
+use super::{Db, Error};
 
 /// What both drivers can read. A text may be borrowed from the row.
 pub trait Column<'r>: Decode<'r, Postgres> + Type<Postgres> + Decode<'r, Sqlite> + Type<Sqlite> {}
@@ -46,11 +47,6 @@ impl<'r> Columns<'r> {
         }
         .map_err(unreadable)
     }
-
-    /// Leaves out the next one.
-    pub fn skip(&mut self) {
-        self.next += 1;
-    }
 }
 
 #[cold]
@@ -60,14 +56,29 @@ fn unreadable(error: SqlxError) -> DbErr {
 
 /// What a statement finds, each row made by `read` from its columns.
 pub async fn read_all<T>(
-    db: &impl ConnectionTrait,
+    db: &impl Db,
     statement: &impl StatementBuilder,
     read: impl Fn(&mut Columns<'_>) -> Result<T, Error>,
 ) -> Result<Vec<T>, Error> {
-    let rows = db.query_all(statement).await?;
-    let mut found = Vec::with_capacity(rows.len());
-    for row in &rows {
-        found.push(read(&mut Columns::of(row)?)?);
-    }
+    let mut found = Vec::new();
+    for_each_row(db, statement, |columns| {
+        found.push(read(columns)?);
+        Ok(())
+    })
+    .await?;
     Ok(found)
+}
+
+/// Has `read` look at each row that a statement finds, as it comes: thousands of them, first gathered and
+/// then looked at, would be out of the processor's cache again.
+pub async fn for_each_row(
+    db: &impl Db,
+    statement: &impl StatementBuilder,
+    mut read: impl FnMut(&mut Columns<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut rows = pin!(db.stream(statement).await?);
+    while let Some(row) = rows.try_next().await? {
+        read(&mut Columns::of(&row)?)?;
+    }
+    Ok(())
 }

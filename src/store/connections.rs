@@ -6,7 +6,7 @@ use sea_orm::{
 };
 
 use super::{
-    Error, Written,
+    Db, Error, Written,
     columns::{Columns, read_all},
     keys::is_any_of,
     keyset::{self, SortColumns},
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The connections with these ids, in no order.
-pub async fn by_ids(db: &impl ConnectionTrait, ids: &[ConnectionId]) -> Result<Vec<Connection>, Error> {
+pub async fn by_ids(db: &impl Db, ids: &[ConnectionId]) -> Result<Vec<Connection>, Error> {
     read_all(db, &Entity::find().filter(is_any_of(Column::Id, ids)).into_query(), connection).await
 }
 
@@ -43,11 +43,7 @@ pub enum Users {
 }
 
 /// The connections that these batches use, in no order.
-pub async fn of_batches(
-    db: &impl ConnectionTrait,
-    batches: &[BatchId],
-    users: Users,
-) -> Result<Vec<Connection>, Error> {
+pub async fn of_batches(db: &impl Db, batches: &[BatchId], users: Users) -> Result<Vec<Connection>, Error> {
     let of_batches = |column| {
         let select = batch::Entity::find().select_only().column(column);
         select.filter(is_any_of(batch::Column::Id, batches)).into_query()
@@ -68,17 +64,13 @@ pub async fn of_batches(
 }
 
 /// The connection with this id, locked until the transaction ends.
-pub async fn lock(db: &impl ConnectionTrait, id: ConnectionId) -> Result<Option<Connection>, Error> {
+pub async fn lock(db: &impl Db, id: ConnectionId) -> Result<Option<Connection>, Error> {
     let select = Entity::find_by_id(id.uuid()).lock_exclusive().into_query();
     Ok(read_all(db, &select, connection).await?.pop())
 }
 
 /// The rows of a page, in the order in which it is walked.
-pub async fn page(
-    db: &impl ConnectionTrait,
-    filter: &ConnectionFilter,
-    page: &Page,
-) -> Result<Vec<Connection>, Error> {
+pub async fn page(db: &impl Db, filter: &ConnectionFilter, page: &Page) -> Result<Vec<Connection>, Error> {
     let columns = SortColumns { field: None, id: Column::Id };
     read_all(db, &keyset::cut(matching(filter), page, columns).into_query(), connection).await
 }

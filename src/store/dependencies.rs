@@ -1,4 +1,5 @@
-//! Dependencies: which job waits for which.
+//! Dependencies: which job waits for which. For who reads whole batches, the same stands on the rows of their
+//! jobs, see [`jobs::of_batches`].
 
 use std::sync::Arc;
 
@@ -9,12 +10,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{
-    Error,
-    columns::{Columns, read_all},
-    jobs,
-    keys::is_any_of,
-};
+use super::{Db, Error, columns::read_all, jobs};
 use crate::{
     domain::{
         graph::{Edge, Side},
@@ -41,20 +37,9 @@ pub struct StoredEdge {
     pub edge: Edge,
 }
 
-/// The edges of these batches, batch by batch.
-pub async fn of_batches(db: &impl ConnectionTrait, batches: &[BatchId]) -> Result<Vec<StoredEdge>, Error> {
-    let select =
-        Entity::find().filter(is_any_of(Column::BatchId, batches)).order_by_asc(Column::BatchId).into_query();
-    read_all(db, &select, edge).await
-}
-
 /// The jobs at the other ends of these jobs' edges: those that they require, or those that depend
 /// on them. In the order of the batch, for each job that was asked about.
-pub async fn linked_to(
-    db: &impl ConnectionTrait,
-    ids: &[JobId],
-    other: Side,
-) -> Result<Vec<LinkedJob>, Error> {
+pub async fn linked_to(db: &impl Db, ids: &[JobId], other: Side) -> Result<Vec<LinkedJob>, Error> {
     let (other_end, own_end) = match other {
         Side::Required => (Column::Required, Column::Dependent),
         Side::Dependent => (Column::Dependent, Column::Required),
@@ -69,7 +54,7 @@ pub async fn linked_to(
         .into();
     let own = Alias::new("own");
     let of = Expr::col((own.clone(), job::Column::Id));
-    let select = job::Entity::find()
+    let select = jobs::select_whole()
         .expr_as(of.clone(), "of")
         .column_as(Column::Kind, "kind")
         .join(JoinType::InnerJoin, to_edge)
@@ -79,7 +64,7 @@ pub async fn linked_to(
         .order_by_asc(Column::Kind)
         .into_query();
     read_all(db, &select, |columns| {
-        let job = Arc::new(jobs::job(columns)?);
+        let job = Arc::new(jobs::whole_job(columns)?);
         let of: Uuid = columns.next()?;
         let corrupt = || Error::Corrupt { table: "dependencies", column: "kind", id: of };
         let kind = RequirementKind::named(columns.next()?).ok_or_else(corrupt)?;
@@ -101,16 +86,4 @@ pub async fn insert(db: &impl ConnectionTrait, edges: &[StoredEdge]) -> Result<(
         Entity::insert_many(rows).exec_without_returning(db).await?;
     }
     Ok(())
-}
-
-/// A whole row, in the order of its columns.
-fn edge(columns: &mut Columns<'_>) -> Result<StoredEdge, Error> {
-    let id: Uuid = columns.next()?;
-    let corrupt = |column| Error::Corrupt { table: "dependencies", column, id };
-    let position = |number: i32, column| u32::try_from(number).map_err(|_| corrupt(column));
-    let dependent = position(columns.next()?, "dependent")?;
-    let required = position(columns.next()?, "required")?;
-    let kind = RequirementKind::named(columns.next()?).ok_or_else(|| corrupt("kind"))?;
-    let revision = columns.next()?;
-    Ok(StoredEdge { batch_id: BatchId::from_uuid(id), revision, edge: Edge { dependent, required, kind } })
 }

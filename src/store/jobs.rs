@@ -11,14 +11,15 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    Error, Written,
+    Db, Error, Written,
     batches::window,
-    columns::{Columns, read_all},
+    columns::{Columns, for_each_row, read_all},
     keys::is_any_of,
     keyset::{self, SortColumns},
 };
 use crate::{
     domain::{
+        graph::{Edge, Link},
         id::{BatchId, ConnectionId, JobId, TenantId},
         job::{Job, JobCounts, JobState, JobStatus, JobType, RequiredObjects, RequirementKind},
         list::JobFilter,
@@ -29,29 +30,113 @@ use crate::{
     entity::job::{ActiveModel, Column, Entity},
 };
 
-/// A statement has at most 32,766 parameters on SQLite, and a row 26 columns.
+/// A statement has at most 32,766 parameters on SQLite, and a row 27 columns.
 const ROWS_PER_INSERT: usize = 1024;
 
-/// The jobs with these ids, in no order.
-pub async fn by_ids(db: &impl ConnectionTrait, ids: &[JobId]) -> Result<Vec<Job>, Error> {
-    read_all(db, &Entity::find().filter(is_any_of(Column::Id, ids)).into_query(), job).await
+/// The columns of which a [`Job`] is made, in the order in which [`job`] reads them.
+pub(super) const COLUMNS: [Column; 24] = [
+    Column::Id,
+    Column::BatchId,
+    Column::TenantId,
+    Column::Position,
+    Column::Revision,
+    Column::Type,
+    Column::Object,
+    Column::Grain,
+    Column::ConnectionId,
+    Column::Since,
+    Column::UpdatedSince,
+    Column::AllowDelete,
+    Column::Wave,
+    Column::Status,
+    Column::Attempt,
+    Column::MaxAttempts,
+    Column::NotBefore,
+    Column::CreatedAt,
+    Column::StartedAt,
+    Column::FinishedAt,
+    Column::Priority,
+    Column::LastAttempt,
+    Column::EnteredAt,
+    Column::PublishedAt,
+];
+
+/// Selects what [`job`] reads.
+pub(super) fn select() -> Select<Entity> {
+    Entity::find().select_only().columns(COLUMNS)
 }
 
-/// The jobs of these batches, batch by batch, each in the order given. Each where it will be shared from
-/// the beginning: a job is large, and not moved for nothing.
-pub async fn of_batches(db: &impl ConnectionTrait, batches: &[BatchId]) -> Result<Vec<Arc<Job>>, Error> {
-    let select = Entity::find()
+/// Selects what [`whole_job`] reads.
+pub(super) fn select_whole() -> Select<Entity> {
+    select().column(Column::RequiredObjects)
+}
+
+/// The jobs with these ids, in no order, with what they require by name.
+pub async fn by_ids(db: &impl Db, ids: &[JobId]) -> Result<Vec<Job>, Error> {
+    read_all(db, &select_whole().filter(is_any_of(Column::Id, ids)).into_query(), whole_job).await
+}
+
+/// The jobs with these ids, in no order, for who runs them.
+pub async fn to_run(db: &impl Db, ids: &[JobId]) -> Result<Vec<Job>, Error> {
+    read_all(db, &select().filter(is_any_of(Column::Id, ids)).into_query(), job).await
+}
+
+/// What is wanted of the jobs of a batch, beside themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JobParts {
+    /// Which of them waits for which.
+    pub edges: bool,
+    /// What they require by name.
+    pub required_objects: bool,
+}
+
+/// The jobs of one batch, in its order.
+#[derive(Debug, Default)]
+pub struct StoredJobs {
+    /// The jobs.
+    pub jobs: Vec<Arc<Job>>,
+    /// Which of them waits for which; empty if that was not wanted.
+    pub edges: Vec<Edge>,
+}
+
+/// The jobs of these batches. Each where it will be shared from the beginning: a job is large, and not
+/// moved for nothing.
+pub async fn of_batches(
+    db: &impl Db,
+    batches: &[BatchId],
+    parts: JobParts,
+) -> Result<HashMap<BatchId, StoredJobs>, Error> {
+    let mut select = if parts.required_objects { select_whole() } else { select() };
+    if parts.edges {
+        select = select.column(Column::Requires);
+    }
+    let select = select
         .filter(is_any_of(Column::BatchId, batches))
         .order_by_asc(Column::BatchId)
-        .order_by_asc(Column::Position)
-        .into_query();
-    read_all(db, &select, |columns| Ok(Arc::new(job(columns)?))).await
+        .order_by_asc(Column::Position);
+    let mut found: HashMap<BatchId, StoredJobs> = HashMap::with_capacity(batches.len());
+    for_each_row(db, &select.into_query(), |columns| {
+        let job = Arc::new(if parts.required_objects { whole_job(columns)? } else { job(columns)? });
+        let of_batch = found.entry(job.batch_id).or_default();
+        if parts.edges {
+            let corrupt = || Error::Corrupt { table: "jobs", column: "requires", id: job.id.uuid() };
+            let required = columns.next::<Option<&str>>()?.unwrap_or_default();
+            let edges = required.split_ascii_whitespace().map(|required| edge(job.position, required));
+            for edge in edges {
+                of_batch.edges.push(edge.ok_or_else(corrupt)?);
+            }
+        }
+        of_batch.jobs.push(job);
+        Ok(())
+    })
+    .await?;
+    Ok(found)
 }
 
 /// The rows of a page, in the order in which it is walked.
-pub async fn page(db: &impl ConnectionTrait, filter: &JobFilter, page: &Page) -> Result<Vec<Job>, Error> {
+pub async fn page(db: &impl Db, filter: &JobFilter, page: &Page) -> Result<Vec<Job>, Error> {
     let columns = SortColumns { field: None, id: Column::Id };
-    read_all(db, &keyset::cut(matching(filter), page, columns).into_query(), job).await
+    read_all(db, &keyset::cut(matching(filter), page, columns).into_query(), whole_job).await
 }
 
 /// How many jobs the filter lets through.
@@ -70,7 +155,7 @@ fn matching(filter: &JobFilter) -> Select<Entity> {
         .add_option(statuses)
         .add_option(job_type.map(|job_type| Column::Type.eq(job_type.name())))
         .add_option(object.as_deref().map(|object| Column::Object.eq(object)));
-    Entity::find().filter(all)
+    select_whole().filter(all)
 }
 
 /// How many jobs of a batch are in each state.
@@ -120,12 +205,12 @@ pub async fn counts(
     Ok(counted)
 }
 
-/// A job to be added, and how many of its requirements are not satisfied yet.
+/// A job to be added. None of its requirements is satisfied yet.
 pub struct NewRow<'a> {
     /// The job.
     pub job: &'a Job,
-    /// How many dependencies it waits for.
-    pub unsatisfied: usize,
+    /// What it waits for.
+    pub requires: &'a [Link],
 }
 
 /// Adds jobs; `Reference` when a connection is missing.
@@ -146,7 +231,7 @@ pub async fn delete_of_batch(db: &impl ConnectionTrait, batch: BatchId) -> Resul
     Ok(())
 }
 
-fn row(NewRow { job, unsatisfied }: &NewRow<'_>) -> ActiveModel {
+fn row(NewRow { job, requires }: &NewRow<'_>) -> ActiveModel {
     ActiveModel {
         id: Set(job.id.uuid()),
         batch_id: Set(job.batch_id.uuid()),
@@ -160,9 +245,9 @@ fn row(NewRow { job, unsatisfied }: &NewRow<'_>) -> ActiveModel {
         since: Set(job.window.since.map(Since::instant)),
         updated_since: Set(job.window.updated_since.map(Since::instant)),
         allow_delete: Set(job.allow_delete),
-        required_objects: Set(required_objects_to_json(&job.required_objects)),
+        required_objects: Set(job.required_objects.as_deref().and_then(required_objects_to_json)),
         wave: Set(job.wave as i32),
-        unsatisfied: Set(*unsatisfied as i32),
+        unsatisfied: Set(requires.len() as i32),
         status: Set(job.state.status().name().into()),
         attempt: Set(job.attempt),
         max_attempts: Set(job.max_attempts),
@@ -174,6 +259,28 @@ fn row(NewRow { job, unsatisfied }: &NewRow<'_>) -> ActiveModel {
         last_attempt: Set(job.last_attempt),
         entered_at: Set(job.entered_at),
         published_at: Set(job.published_at),
+        requires: Set(requires_to_text(requires)),
+    }
+}
+
+/// `e0 l5 r7`: the extract at position 0, the load at 5, the result of the load at 7; nothing where
+/// nothing is required.
+fn requires_to_text(requires: &[Link]) -> Option<String> {
+    let required = requires.iter().map(|Link { position, kind }| format!("{}{position}", letter(*kind)));
+    (!requires.is_empty()).then(|| required.collect::<Vec<_>>().join(" "))
+}
+
+/// One of what [`requires_to_text`] has written.
+fn edge(dependent: u32, required: &str) -> Option<Edge> {
+    let kind = RequirementKind::ALL.into_iter().find(|kind| required.starts_with(letter(*kind)))?;
+    Some(Edge { dependent, required: required.get(1..)?.parse().ok()?, kind })
+}
+
+fn letter(kind: RequirementKind) -> char {
+    match kind {
+        RequirementKind::Extract => 'e',
+        RequirementKind::Load => 'l',
+        RequirementKind::LoadResult => 'r',
     }
 }
 
@@ -205,7 +312,16 @@ impl From<RequiredNames> for RequiredObjects {
     }
 }
 
-/// A whole row, in the order of its columns.
+/// A job with what it requires by name.
+pub(super) fn whole_job(columns: &mut Columns<'_>) -> Result<Job, Error> {
+    let job = job(columns)?;
+    let corrupt = |_| Error::Corrupt { table: "jobs", column: "required_objects", id: job.id.uuid() };
+    let names: Option<Json<RequiredNames>> = columns.next().map_err(corrupt)?;
+    let required_objects = names.map(|Json(names)| names.into()).unwrap_or_default();
+    Ok(Job { required_objects: Some(Box::new(required_objects)), ..job })
+}
+
+/// A job, from its [`COLUMNS`].
 pub(super) fn job(columns: &mut Columns<'_>) -> Result<Job, Error> {
     let id: Uuid = columns.next()?;
     let corrupt = |column| Error::Corrupt { table: "jobs", column, id };
@@ -220,11 +336,7 @@ pub(super) fn job(columns: &mut Columns<'_>) -> Result<Job, Error> {
     let connection_id = ConnectionId::from_uuid(columns.next()?);
     let window = window(columns.next()?, columns.next()?).map_err(corrupt)?;
     let allow_delete = columns.next()?;
-    let required_objects: Option<Json<RequiredNames>> =
-        columns.next().map_err(|_| corrupt("required_objects"))?;
     let wave = natural(columns.next()?, "wave")?;
-    // `unsatisfied` is for who claims jobs.
-    columns.skip();
     let status = JobStatus::named(columns.next()?).ok_or_else(|| corrupt("status"))?;
     let attempt = columns.next()?;
     let max_attempts = columns.next()?;
@@ -264,7 +376,7 @@ pub(super) fn job(columns: &mut Columns<'_>) -> Result<Job, Error> {
         max_attempts,
         attempt,
         last_attempt,
-        required_objects: required_objects.map(|Json(names)| names.into()).unwrap_or_default(),
+        required_objects: None,
         wave,
         state,
         entered_at,

@@ -22,7 +22,8 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    DbBackend, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait, metric,
+    DbBackend, IsolationLevel, SqliteTransactionMode, StreamTrait, TransactionOptions, TransactionTrait,
+    metric,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 
@@ -120,9 +121,9 @@ impl Store {
 }
 
 /// Anything that statements can be sent to: a pool or a transaction.
-pub trait Db: ConnectionTrait {}
+pub trait Db: ConnectionTrait + StreamTrait {}
 
-impl<T: ConnectionTrait> Db for T {}
+impl<T: ConnectionTrait + StreamTrait> Db for T {}
 
 /// A transaction. It is rolled back when it is dropped without a commit.
 #[derive(Debug)]

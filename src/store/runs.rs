@@ -11,7 +11,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    Error,
+    Db, Error,
     attempts::with_leases,
     batches,
     columns::read_all,
@@ -33,20 +33,20 @@ use crate::{
 
 /// These batches, locked until the transaction ends. Always in the same order, so that nobody waits
 /// in a circle.
-pub async fn lock(db: &impl ConnectionTrait, ids: &[BatchId]) -> Result<Vec<Batch>, Error> {
-    let select = batch::Entity::find().filter(is_any_of(batch::Column::Id, ids));
+pub async fn lock(db: &impl Db, ids: &[BatchId]) -> Result<Vec<Batch>, Error> {
+    let select = batches::select().filter(is_any_of(batch::Column::Id, ids));
     let select = select.order_by_asc(batch::Column::Id).lock_exclusive().into_query();
     read_all(db, &select, batches::batch).await
 }
 
 /// The batches to whose jobs these leases were given, locked like [`lock`] does.
-pub async fn lock_by_leases(db: &impl ConnectionTrait, leases: &[LeaseHash]) -> Result<Vec<Batch>, Error> {
+pub async fn lock_by_leases(db: &impl Db, leases: &[LeaseHash]) -> Result<Vec<Batch>, Error> {
     let leased = attempt::Entity::find()
         .select_only()
         .column(attempt::Column::BatchId)
         .filter(with_leases(leases))
         .into_query();
-    let select = batch::Entity::find().filter(batch::Column::Id.in_subquery(leased));
+    let select = batches::select().filter(batch::Column::Id.in_subquery(leased));
     let select = select.order_by_asc(batch::Column::Id).lock_exclusive().into_query();
     read_all(db, &select, batches::batch).await
 }

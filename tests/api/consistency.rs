@@ -104,6 +104,23 @@ async fn replace(app: &TestApp, id: &str, version: usize, definition: &Value) {
 }
 
 on_both! {
+    async fn what_a_job_requires_is_also_known_of_jobs_made_before_it_stood_on_their_rows(app: TestApp) {
+        let (source, destination) = app.create_ends().await;
+        for definition in definitions(&source, &destination) {
+            app.create_batch(definition).await;
+        }
+        let read = async || {
+            let query = "{ batches { nodes { jobs { position dependencies { kind job { position } }
+                dependents { kind job { position } } } plan { waves { position } criticalPath { position } } } } }";
+            app.data(query, json!({})).await
+        };
+        let before = read().await;
+        app.db_execute("ALTER TABLE jobs DROP COLUMN requires").await;
+        app.db_execute("DELETE FROM seaql_migrations WHERE version = 'm0010_requires'").await;
+        app.migrate().await;
+        assert_eq!(read().await, before);
+    }
+
     async fn a_reader_sees_one_definition_and_never_parts_of_two(app: TestApp) {
         let (id, definitions, expected, of_rest) = expectations(app).await;
         let id = &id;

@@ -205,7 +205,7 @@ impl BatchNode {
 
     /// The order in which its jobs can run.
     async fn plan(&self, ctx: &Context<'_>) -> Result<PlanNode> {
-        let graph = self.with(ctx, Parts::DEFINITION).await?;
+        let graph = self.with(ctx, Parts::JOB_GRAPH).await?;
         let plan = match (&graph.jobs, &graph.edges) {
             (Some(jobs), Some(edges)) => BatchPlan::of_stored(&graph.batch, jobs, edges),
             _ => BatchPlan::default(),

@@ -236,8 +236,13 @@ impl JobNode {
     }
 
     /// What must be there before it may start, as it was given.
-    async fn required_objects(&self) -> RequiredObjects {
-        RequiredObjects(self.job.required_objects.clone())
+    async fn required_objects(&self, ctx: &Context<'_>) -> Result<RequiredObjects> {
+        if let Some(required) = &self.job.required_objects {
+            return Ok(RequiredObjects((**required).clone()));
+        }
+        let whole = ctx.load(self.job.id).await?;
+        let required = whole.and_then(|job| job.required_objects.clone()).ok_or_else(|| gone("job"))?;
+        Ok(RequiredObjects(*required))
     }
 
     /// The jobs that it waits for.
@@ -422,7 +427,7 @@ impl AtHand for JobNode {
             }),
             "requiredObjects" => {
                 let plan = asked.plan::<RequiredObjects>()?;
-                Self::part(move |it, json| plan.write(&it.job.required_objects, json))
+                Self::part(move |it, json| plan.write(it.job.required_objects.as_ref()?, json))
             }
             "dependencies" => {
                 let plan = asked.plan::<JobDependency>()?;

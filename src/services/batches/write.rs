@@ -39,7 +39,7 @@ pub fn unstarted(batch: Batch, new: NewBatch, connections: Arc<ConnectionMap>) -
             max_attempts: job.max_attempts,
             attempt: 0,
             last_attempt: 0,
-            required_objects: job.required_objects,
+            required_objects: Some(Box::new(job.required_objects)),
             wave,
             state: if wave == 0 { JobState::Ready { not_before: None } } else { JobState::Blocked },
             entered_at: batch.updated_at,
@@ -70,7 +70,7 @@ pub async fn insert_parts(db: &impl Db, graphs: &[&BatchGraph]) -> Result<Writte
     let mut edges = Vec::new();
     for BatchGraph { batch, jobs, edges: graph, .. } in graphs {
         let (Some(jobs), Some(graph)) = (jobs, graph) else { continue };
-        rows.extend(jobs.iter().map(|job| NewRow { job, unsatisfied: graph.required(job.position).len() }));
+        rows.extend(jobs.iter().map(|job| NewRow { job, requires: graph.required(job.position) }));
         let (batch_id, revision) = (batch.id, batch.revision);
         edges.extend(graph.edges().map(|edge| StoredEdge { batch_id, revision, edge }));
     }

@@ -7,14 +7,18 @@ use crate::{
     domain::{
         batch::{Batch, BatchState},
         event::{Actor, Change},
-        graph::{Edge, JobGraph},
+        graph::JobGraph,
         id::{BatchId, JobId},
         job::Job,
         problem::{At, Problem, ProblemCode},
         rerun::{Rerun, rerun},
     },
     services::{BatchGraph, Error, Parts, Services, not_found, wakeups::Topic},
-    store::{self, Db, attempts, dependencies, jobs, runs},
+    store::{
+        self, Db, attempts,
+        jobs::{self, JobParts, StoredJobs},
+        runs,
+    },
 };
 
 impl Services {
@@ -82,7 +86,7 @@ impl Services {
         named: Option<Vec<JobId>>,
     ) -> Result<(Arc<BatchGraph>, Rerun), Error> {
         let graph = self
-            .batches_by_id(&[id], Parts::DEFINITION)
+            .batches_by_id(&[id], Parts::JOB_GRAPH)
             .await?
             .remove(&id)
             .ok_or_else(|| not_found("batch"))?;
@@ -115,10 +119,10 @@ fn check_retry(batch: &Batch) -> Result<(), Problem> {
 
 /// The jobs of a batch and which waits for which.
 async fn definition(db: &impl Db, id: BatchId) -> Result<(Vec<Arc<Job>>, JobGraph), store::Error> {
-    let jobs: Vec<Arc<Job>> = jobs::of_batches(db, &[id]).await?;
-    let edges = dependencies::of_batches(db, &[id]).await?;
-    let edges: Vec<Edge> = edges.into_iter().map(|edge| edge.edge).collect();
-    let corrupt = store::Error::Corrupt { table: "dependencies", column: "required", id: id.uuid() };
+    let parts = JobParts { edges: true, ..JobParts::default() };
+    let StoredJobs { jobs, edges, .. } =
+        jobs::of_batches(db, &[id], parts).await?.remove(&id).unwrap_or_default();
+    let corrupt = store::Error::Corrupt { table: "jobs", column: "requires", id: id.uuid() };
     let graph = JobGraph::new(jobs.len(), &edges).ok_or(corrupt)?;
     Ok((jobs, graph))
 }

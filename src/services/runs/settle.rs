@@ -75,7 +75,7 @@ impl Round {
         let now = clock.now();
         let attempts = attempts::by_leases(db, leases).await?;
         let ids: Vec<JobId> = attempts.iter().map(|attempt| attempt.job_id).collect();
-        let jobs = if ids.is_empty() { Vec::new() } else { jobs::by_ids(db, &ids).await? };
+        let jobs = if ids.is_empty() { Vec::new() } else { jobs::to_run(db, &ids).await? };
         Ok(Self {
             now,
             attempts: attempts.into_iter().map(|attempt| (attempt.lease_hash.clone(), attempt)).collect(),

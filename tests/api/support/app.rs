@@ -11,6 +11,7 @@ use sluice::{
     clock::{Clock, ManualClock},
     config::{Config, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits},
     domain::draft::BatchLimits,
+    store,
 };
 use tokio::sync::oneshot;
 
@@ -215,6 +216,11 @@ impl TestApp {
         match self.database.url() {
             DatabaseUrl::Sqlite(url) | DatabaseUrl::Postgres(url) => Database::connect(url).await.unwrap(),
         }
+    }
+
+    /// Brings the database up to date, as a server does that starts.
+    pub async fn migrate(&self) {
+        store::migrate(&self.database.url()).await.unwrap();
     }
 
     /// Changes rows behind the server's back.
