@@ -10,6 +10,7 @@ mod history;
 mod invariants;
 mod one_round;
 mod pages;
+mod protocol;
 mod rest;
 mod round_trip;
 mod running;
