@@ -524,3 +524,68 @@ fn a_demonstration_really_runs_on_a_database_of_its_own() {
     server.signal("TERM");
     assert_eq!(server.ended_well(), "A demonstration goes on in the tenant named demo\nSluice has stopped\n");
 }
+
+#[test]
+fn a_lease_stands_in_no_table_and_in_no_log() {
+    let schema = Schema::create();
+    let urls = [Some("sqlite:leases.db".to_owned()), schema.as_ref().map(Schema::url)];
+    for url in urls.into_iter().flatten() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log");
+        let mut command =
+            sluice(directory.path(), &["serve", "--bind", "127.0.0.1:0", "--database-url", &url]);
+        command.env("RUST_LOG", "debug").stdout(Stdio::piped()).stderr(std::fs::File::create(&log).unwrap());
+        let server = Starting(command.spawn().unwrap()).ready();
+        let connect = |name: &str| {
+            let made = server.graphql(&format!(
+                r#"mutation {{ createConnection(input: {{ name: "{name}", provider: "csv" }}) {{ connection {{ id }} }} }}"#
+            ));
+            made["data"]["createConnection"]["connection"]["id"].clone()
+        };
+        let (source, destination) = (connect("source"), connect("destination"));
+        server.graphql(&format!(
+            r#"mutation {{ createBatch(input: {{ sourceConnectionId: {source}, destinationConnectionId: {destination},
+                jobs: [{{ type: EXTRACT, object: "a" }}, {{ type: EXTRACT, object: "b" }}] }}) {{ batch {{ id }} }} }}"#
+        ));
+        let claimed = server
+            .graphql(r#"mutation { claimJobs(input: { worker: "w", limit: 2 }) { claims { lease } } }"#);
+        let claims = claimed["data"]["claimJobs"]["claims"].as_array().unwrap();
+        let leases: Vec<&str> = claims.iter().map(|claim| claim["lease"].as_str().unwrap()).collect();
+        assert_eq!(leases.len(), 2);
+        let reported = server.graphql(&format!(
+            r#"mutation {{ heartbeat(input: {{ leases: [{{ lease: "{0}" }}, {{ lease: "{1}" }}] }}) {{ leases {{ stop }} }}
+                completeJob(input: {{ lease: "{0}" }}) {{ job {{ id }} }}
+                failJob(input: {{ lease: "{1}", code: "X", message: "x" }}) {{ job {{ id }} }}
+                releaseJob(input: {{ lease: "{1}" }}) {{ userErrors {{ message }} }} }}"#,
+            leases[0], leases[1]
+        ));
+        assert!(reported.get("errors").is_none(), "{reported}");
+        // Neither does what the server says when it does not understand.
+        server.graphql(&format!(
+            r#"mutation {{ completeJob(input: {{ leases: "{}" }}) {{ job {{ id }} }} }}"#,
+            leases[0]
+        ));
+        server.stop();
+        for lease in leases {
+            let secret = lease.strip_prefix("lease_").unwrap();
+            for file in std::fs::read_dir(directory.path()).unwrap() {
+                let path = file.unwrap().path();
+                let bytes = std::fs::read(&path).unwrap();
+                assert!(
+                    !bytes.windows(secret.len()).any(|part| part == secret.as_bytes()),
+                    "{}",
+                    path.display()
+                );
+            }
+            let Some(schema) = schema.as_ref().filter(|_| url.starts_with("postgres")) else { continue };
+            let found = ["attempts", "events", "jobs", "worker_calls"].map(|table| {
+                let hex = format!("encode('{secret}'::bytea, 'hex')");
+                format!("EXISTS (SELECT FROM {table} WHERE {table}::text LIKE '%{secret}%' OR {table}::text LIKE '%' || {hex} || '%')")
+            });
+            let found = found.join(" OR ");
+            execute(&schema.url(), &format!("DO $$ BEGIN ASSERT NOT ({found}), 'a lease is stored'; END $$"))
+                .unwrap();
+        }
+        assert!(std::fs::metadata(&log).unwrap().len() > 0, "the log says something");
+    }
+}

@@ -38,13 +38,14 @@ async fn rows(app: &TestApp, id: &str) -> Value {
     app.data(query, json!({ "id": id })).await
 }
 
-/// Claims one job after the other, as often as that, and gives what `of` says of each.
-async fn one_by_one(app: &TestApp, times: usize, of: &str, at: &str) -> Vec<Value> {
+/// Makes claims of so many jobs each, one after the other, and gives what `of` says of each job.
+async fn claimed(app: &TestApp, limits: &[usize], of: &str, at: &str) -> Vec<Value> {
     let mut found = Vec::new();
-    for _ in 0..times {
+    for limit in limits {
         let selection = format!("claims {{ job {{ {of} }} }}");
-        let payload = app.done("claimJobs", &selection, json!({ "worker": "w" })).await;
-        found.push(payload["claims"][0]["job"].pointer(at).unwrap().clone());
+        let payload = app.done("claimJobs", &selection, json!({ "worker": "w", "limit": limit })).await;
+        let claims = payload["claims"].as_array().unwrap().iter();
+        found.extend(claims.map(|claim| claim["job"].pointer(at).unwrap().clone()));
     }
     found
 }
@@ -115,12 +116,14 @@ on_both! {
             let input = json!({ "tenantId": tenant, "sourceConnectionId": source, "destinationConnectionId": destination, "jobs": jobs });
             assert_eq!(app.create_batch(input).await["userErrors"], json!([]));
         }
-        let tenants = one_by_one(app, 20, "batch { tenant { name } }", "/batch/tenant/name").await;
-        let of_few = tenants.iter().filter(|tenant| *tenant == "few").count();
-        assert_eq!(of_few, 10, "{tenants:?}");
+        let few_of = async |limits: &[usize]| {
+            let tenants = claimed(app, limits, "batch { tenant { name } }", "/batch/tenant/name").await;
+            tenants.iter().filter(|tenant| *tenant == "few").count()
+        };
+        assert_eq!(few_of(&[1; 10]).await, 5, "one by one");
+        assert_eq!(few_of(&[10]).await, 5, "ten at once");
         // Nothing is left for who has few; the other one has all there is.
-        let tenants = one_by_one(app, 5, "batch { tenant { name } }", "/batch/tenant/name").await;
-        assert_eq!(tenants, ["many"; 5]);
+        assert_eq!(few_of(&[1, 1, 3]).await, 0);
     }
 
     async fn what_has_the_higher_priority_is_claimed_first(app: TestApp) {
@@ -130,8 +133,8 @@ on_both! {
                 "priority": priority, "jobs": [extract("A"), extract("B")] });
             assert_eq!(app.create_batch(input).await["userErrors"], json!([]));
         }
-        let claimed = one_by_one(app, 6, "batch { priority }", "/batch/priority").await;
-        assert_eq!(claimed, [10, 10, 0, 0, -5, -5]);
+        let priorities = claimed(app, &[1, 2, 3], "batch { priority }", "/batch/priority").await;
+        assert_eq!(priorities, [10, 10, 0, 0, -5, -5]);
     }
 
     async fn each_waiting_worker_gets_what_it_asked_for_and_no_other(app: TestApp) {
@@ -145,18 +148,29 @@ on_both! {
             payload["claims"].as_array().unwrap().iter().map(|claim| text(&claim["job"]["object"])).collect::<Vec<_>>()
         };
         let nobody = wait(json!({ "providers": ["nobody"] }));
-        let workers = [json!({ "types": ["LOAD"] }), json!({ "providers": ["sql"] }), json!({ "tenantId": tenant })];
+        let batches = [
+            json!({ "sourceConnectionId": source, "destinationConnectionId": destination, "jobs": [load("a load", json!({}))] }),
+            json!({ "sourceConnectionId": other["connection"]["id"], "destinationConnectionId": destination, "jobs": [extract("of sql")] }),
+            json!({ "tenantId": tenant, "sourceConnectionId": theirs, "destinationConnectionId": there, "jobs": [extract("of acme")] }),
+        ];
+        let mut workers = [
+            (json!({ "types": ["LOAD"] }), "a load"),
+            (json!({ "providers": ["sql"] }), "of sql"),
+            (json!({ "tenantId": tenant }), "of acme"),
+        ];
         let served = async {
-            let make = async {
-                let ours = json!({ "sourceConnectionId": source, "destinationConnectionId": destination, "jobs": [load("a load", json!({}))] });
-                let sql = json!({ "sourceConnectionId": other["connection"]["id"], "destinationConnectionId": destination, "jobs": [extract("of sql")] });
-                let acme = json!({ "tenantId": tenant, "sourceConnectionId": theirs, "destinationConnectionId": there, "jobs": [extract("of acme")] });
-                for input in [ours, sql, acme] {
-                    assert_eq!(app.create_batch(input).await["userErrors"], json!([]));
-                }
-            };
-            let (claimed, ()) = futures_util::future::join(join_all(workers.map(wait)), make).await;
-            assert_eq!(claimed, [["a load"], ["of sql"], ["of acme"]]);
+            // Whoever of them asks first.
+            for _ in 0..2 {
+                let make = async {
+                    for input in &batches {
+                        assert_eq!(app.create_batch(input.clone()).await["userErrors"], json!([]));
+                    }
+                };
+                let waiting = workers.iter().map(|(filter, _)| wait(filter.clone()));
+                let (claimed, ()) = futures_util::future::join(join_all(waiting), make).await;
+                assert_eq!(claimed, workers.each_ref().map(|(_, object)| [*object]));
+                workers.reverse();
+            }
             app.advance(31);
         };
         let (nothing, ()) = futures_util::future::join(nobody, served).await;
