@@ -482,6 +482,7 @@ fn migrate_says_what_the_database_has_and_lacks() {
             "m0008_events",
             "m0009_dependents",
             "m0010_requires",
+            "m0011_room",
         ];
         let listed = |word: &str| names.map(|name| format!("{word}  {name}\n")).concat();
         assert_eq!(migrate("status"), listed("pending"));

@@ -16,6 +16,7 @@ mod m0007_attempts;
 mod m0008_events;
 mod m0009_dependents;
 mod m0010_requires;
+mod m0011_room;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_events::Migration),
             Box::new(m0009_dependents::Migration),
             Box::new(m0010_requires::Migration),
+            Box::new(m0011_room::Migration),
         ]
     }
 }

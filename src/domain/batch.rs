@@ -198,7 +198,7 @@ pub struct Batch {
     pub revision: i32,
     /// When it was made, UTC.
     pub created_at: DateTime<Utc>,
-    /// When it was last changed, UTC.
+    /// When it was last changed, UTC; exact to a second where only jobs of it have changed.
     pub updated_at: DateTime<Utc>,
 }
 

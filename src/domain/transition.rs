@@ -2,7 +2,7 @@
 //! gives the new one, or says that there is no such way. What has ended stays as it is; only a retry
 //! of the batch makes a job that did not succeed start over.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     batch::{Batch, BatchState},
@@ -150,11 +150,23 @@ impl std::ops::AddAssign for Ended {
     }
 }
 
+/// How exactly a batch says when one of its jobs has last changed.
+const EXACT_TO: TimeDelta = TimeDelta::seconds(1);
+
 impl Batch {
-    /// A job of it has changed.
+    /// It has changed itself.
     pub fn touch(&mut self, now: DateTime<Utc>) {
         self.version += 1;
         self.updated_at = self.updated_at.max(now);
+    }
+
+    /// A job of it has changed, and nothing else. Lists are sorted by the time of the last change: were it
+    /// told for every job to the microsecond, the batch would change its place in them with every job.
+    pub fn touch_by_job(&mut self, now: DateTime<Utc>) {
+        self.version += 1;
+        if now - self.updated_at >= EXACT_TO {
+            self.updated_at = now;
+        }
     }
 
     /// A job of it has started. Says so if it was the first.
@@ -250,5 +262,25 @@ impl Batch {
             | BatchState::Failed { .. }
             | BatchState::Canceled { .. } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::batch;
+    use super::*;
+
+    #[test]
+    fn a_batch_changes_its_place_in_lists_at_most_once_a_second_by_its_jobs() {
+        let start = DateTime::UNIX_EPOCH;
+        let mut batch = batch(1, start);
+        let mut seen = Vec::new();
+        for millis in [10, 999, 1_000, 1_010, 2_500] {
+            batch.touch_by_job(start + TimeDelta::milliseconds(millis));
+            seen.push((batch.version, (batch.updated_at - start).num_milliseconds()));
+        }
+        assert_eq!(seen, [(2, 0), (3, 0), (4, 1_000), (5, 1_000), (6, 2_500)]);
+        batch.touch(start + TimeDelta::milliseconds(2_501));
+        assert_eq!((batch.version, (batch.updated_at - start).num_milliseconds()), (7, 2_501));
     }
 }

@@ -78,6 +78,26 @@ fn job(position: usize, job_type: JobType, waits: bool, now: DateTime<Utc>) -> J
     }
 }
 
+/// A batch of so many jobs, of which nothing has started.
+pub fn batch(jobs: u32, now: DateTime<Utc>) -> Batch {
+    Batch {
+        id: id(1),
+        tenant_id: id(1),
+        source_connection_id: id(1),
+        destination_connection_id: id(2),
+        window: Window::default(),
+        priority: 0,
+        failure_policy: FailurePolicy::Continue,
+        state: BatchState::Pending,
+        version: 1,
+        unfinished: jobs,
+        unsuccessful: 0,
+        revision: 1,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
 impl World {
     fn new(types: &[JobType], edges: &[(usize, usize, bool)], failure_policy: FailurePolicy) -> Self {
         let now = DateTime::UNIX_EPOCH;
@@ -103,22 +123,7 @@ impl World {
         let jobs = types.iter().zip(&unsatisfied).enumerate();
         let jobs: Vec<Job> =
             jobs.map(|(position, (job_type, waits))| job(position, *job_type, *waits > 0, now)).collect();
-        let batch = Batch {
-            id: id(1),
-            tenant_id: id(1),
-            source_connection_id: id(1),
-            destination_connection_id: id(2),
-            window: Window::default(),
-            priority: 0,
-            failure_policy,
-            state: BatchState::Pending,
-            version: 1,
-            unfinished: jobs.len() as u32,
-            unsuccessful: 0,
-            revision: 1,
-            created_at: now,
-            updated_at: now,
-        };
+        let batch = Batch { failure_policy, ..batch(jobs.len() as u32, now) };
         Self { now, batch, jobs, unsatisfied, graph, attempts: Vec::new() }
     }
 

@@ -245,7 +245,7 @@ impl BatchNode {
         self.0.batch.state.finished_at().map(DateTime)
     }
 
-    /// When it was last changed.
+    /// When it was last changed; exact to a second while its jobs run.
     async fn updated_at(&self) -> DateTime {
         DateTime(self.0.batch.updated_at)
     }

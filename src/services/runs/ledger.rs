@@ -1,6 +1,6 @@
 //! What one transaction changes in the batches that it has locked, and what it tells of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
@@ -90,10 +90,16 @@ impl Ledger {
         let mut changed: Vec<BatchId> = self.events.iter().map(|event| event.batch_id).collect();
         changed.sort_unstable();
         changed.dedup();
+        let of_batches = self.events.iter().filter(|event| event.job_id.is_none());
+        let themselves: HashSet<BatchId> = of_batches.map(|event| event.batch_id).collect();
         let mut batches = Vec::with_capacity(changed.len());
         for id in changed {
             if let Some((mut batch, _)) = self.batches.remove(&id) {
-                batch.touch(self.now);
+                if themselves.contains(&id) {
+                    batch.touch(self.now);
+                } else {
+                    batch.touch_by_job(self.now);
+                }
                 batches.push(batch);
             }
         }
