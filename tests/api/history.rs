@@ -15,7 +15,7 @@ const EVENTS: usize = 8;
 
 /// The whole history, each event with its cursor, once it has this many events: the last are seen a moment
 /// after their change where others write at the same time.
-async fn whole(app: &TestApp, count: usize) -> Vec<Value> {
+pub async fn whole(app: &TestApp, count: usize) -> Vec<Value> {
     loop {
         let table = table(app).await;
         if table.len() >= count {

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use sluice::config::Config;
 
 use crate::{
+    history::whole,
+    running::claim,
     subscriptions::{create, heavy, reprioritise},
-    support::{Event, EventStream, Method, StatusCode, TestApp, on_both},
+    support::{Event, EventStream, Method, StatusCode, TestApp, on_both, text},
 };
 
 const ACCEPT: (&str, &str) = ("accept", "text/event-stream");
@@ -133,5 +135,40 @@ on_both! {
             Some(Event::Comment("too slow: nothing was taken for 200ms".to_owned()))
         );
         assert_eq!(stream.event().await, None);
+    }
+
+    async fn a_follower_of_the_history_that_lags_is_cut_off_and_misses_nothing_when_it_comes_back(app: TestApp) with impatient {
+        heavy(app).await;
+        for _ in 0..15 {
+            let lease = claim(app).await["Account"].clone();
+            app.done("releaseJob", "job { id }", json!({ "lease": lease })).await;
+        }
+        let events = whole(app, 32).await;
+        let all: Vec<String> = events.iter().map(|edge| text(&edge["cursor"])).collect();
+        let follow = |after: &str, more: &str| {
+            format!("subscription {{ events(after: \"{after}\") {{ cursor node {{ kind {more} }} }} }}")
+        };
+        // More than a megabyte for each event.
+        let more: Vec<String> =
+            (0..20).map(|number| format!("c{number}: batch {{ sourceConnection {{ config }} }}")).collect();
+        let mut stream = app.stream(&follow(&all[0], &more.join(" "))).await;
+        // That a server has lost its patience is not to be seen from here.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let mut heard = vec![all[0].clone()];
+        let reason = loop {
+            match stream.event().await {
+                Some(Event::Next(response)) => heard.push(text(&response["data"]["events"]["cursor"])),
+                other => break other,
+            }
+        };
+        assert_eq!(reason, Some(Event::Comment("too slow: nothing was taken for 200ms".to_owned())));
+        assert_eq!(stream.event().await, None);
+        assert!(heard.len() < all.len(), "it was cut off");
+
+        let mut stream = app.stream(&follow(heard.last().unwrap(), "")).await;
+        while heard.len() < all.len() {
+            heard.push(text(&stream.next().await["data"]["events"]["cursor"]));
+        }
+        assert_eq!(heard, all);
     }
 }
