@@ -120,7 +120,7 @@ fn check_retry(batch: &Batch) -> Result<(), Problem> {
 /// The jobs of a batch and which waits for which.
 async fn definition(db: &impl Db, id: BatchId) -> Result<(Vec<Arc<Job>>, JobGraph), store::Error> {
     let parts = JobParts { edges: true, ..JobParts::default() };
-    let StoredJobs { jobs, edges, .. } =
+    let StoredJobs { jobs, edges } =
         jobs::of_batches(db, &[id], parts).await?.remove(&id).unwrap_or_default();
     let corrupt = store::Error::Corrupt { table: "jobs", column: "requires", id: id.uuid() };
     let graph = JobGraph::new(jobs.len(), &edges).ok_or(corrupt)?;
