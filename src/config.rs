@@ -11,7 +11,7 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Where the server listens; port 0 takes a free one.
     pub bind: SocketAddr,
-    /// How many threads answer requests.
+    /// How many threads read requests and write answers. GraphQL runs on a thread a core beside them.
     pub workers: usize,
     /// What is refused for its size.
     pub limits: Limits,

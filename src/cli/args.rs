@@ -70,7 +70,7 @@ pub struct ServeArgs {
     /// Where to listen
     #[arg(long, env = "SLUICE_BIND", default_value = "127.0.0.1:8000")]
     bind: SocketAddr,
-    /// How many threads answer requests [default: one for each core]
+    /// How many threads read requests and write answers [default: one for each core]
     #[arg(long, env = "SLUICE_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
     /// The most connections to PostgreSQL, or readers of SQLite
