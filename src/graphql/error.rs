@@ -145,10 +145,10 @@ fn problem_value(problem: &Problem) -> Value {
 fn failure(error: &services::Failure) -> Error {
     let (code, message) = if error.is_unavailable() {
         tracing::warn!(%error, "the database can't be reached");
-        ("UNAVAILABLE", "the database can't be reached at the moment; try again")
+        services::UNAVAILABLE
     } else {
         tracing::error!(%error, "a request failed");
-        ("INTERNAL", "this failed, and the fault is Sluice's; the server's log says more")
+        services::INTERNAL
     };
     Error::new(message).extend_with(|_, extensions| extensions.set("code", code))
 }

@@ -11,8 +11,8 @@ pub fn parts_of_batch(batch: &Lookahead<'_>) -> Parts {
     let plan = batch.field("plan");
     let ends = [jobs.field("dependencies"), jobs.field("dependents")];
     let everywhere = [
-        jobs.field("dependencies").field("job"),
-        jobs.field("dependents").field("job"),
+        ends[0].field("job"),
+        ends[1].field("job"),
         plan.field("waves"),
         plan.field("criticalPath"),
         plan.field("waves").field("job"),

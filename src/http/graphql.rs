@@ -21,6 +21,7 @@ use crate::{
     config::Limits,
     graphql::{Allowed, Executed, Operation, Outcome, Schema, sdl},
     rest::payload::{Unread, read_body},
+    services,
 };
 
 /// The routes.
@@ -164,8 +165,8 @@ async fn run(served: &Served, operation: Operation, allowed: Allowed, media: Med
         Ok(executed) => response(executed, media),
         Err(failure) => {
             tracing::error!(%failure, "an operation came to no end");
-            let message = "this failed, and the fault is Sluice's; the server's log says more";
-            error(media, StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message)
+            let (code, message) = services::INTERNAL;
+            error(media, StatusCode::INTERNAL_SERVER_ERROR, code, message)
         }
     }
 }

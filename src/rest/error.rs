@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, http::StatusCode};
 use super::problem::{Item, ProblemDocument};
 use crate::{
     domain::problem::{Problem, ProblemCode, Segment},
-    services::Error,
+    services::{self, Error},
 };
 
 /// The response to a request that was not done.
@@ -14,13 +14,13 @@ pub fn refused(error: Error) -> HttpResponse {
         Error::Rejected(problems) => rejected(problems).response(),
         Error::Failed(error) if error.is_unavailable() => {
             tracing::warn!(%error, "the database can't be reached");
-            let detail = "the database can't be reached at the moment; try again";
-            ProblemDocument::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", detail).response()
+            let (code, detail) = services::UNAVAILABLE;
+            ProblemDocument::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).response()
         }
         Error::Failed(error) => {
             tracing::error!(%error, "a request failed");
-            let detail = "this failed, and the fault is Sluice's; the server's log says more";
-            ProblemDocument::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", detail).response()
+            let (code, detail) = services::INTERNAL;
+            ProblemDocument::new(StatusCode::INTERNAL_SERVER_ERROR, code, detail).response()
         }
     }
 }

@@ -67,6 +67,13 @@ impl From<store::Error> for Error {
     }
 }
 
+/// What callers are told where the database is at fault: the code and the message.
+pub const UNAVAILABLE: (&str, &str) =
+    ("UNAVAILABLE", "the database can't be reached at the moment; try again");
+/// What they are told where we are.
+pub const INTERNAL: (&str, &str) =
+    ("INTERNAL", "this failed, and the fault is Sluice's; the server's log says more");
+
 /// What the database says when it stands against us, as far as callers need to know.
 pub use store::Error as Failure;
 

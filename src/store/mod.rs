@@ -42,8 +42,8 @@ const ROWS_AHEAD: usize = 4096;
 /// A connection that was idle for this long is tried before it is used: the server may have gone.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(30);
 
-/// How many connections are kept open: a nested page sends four statements at once, while the
-/// connection of the one before is on its way back to the pool.
+/// How many connections are kept open: enough for two nested pages, each of which sends two statements at
+/// once, while the connection of the one before is on its way back to the pool.
 const KEPT_OPEN: u32 = 5;
 
 /// The database: who reads and who writes. On SQLite one connection writes, since there can be only

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     running::{batch, claim, extract, load, statuses},
-    support::{TestApp, on_both, text},
+    support::{TestApp, on_both, problems, text},
 };
 
 /// What became of an attempt before something is reported about it, and which of [`REPORTS`] are taken then.
@@ -99,9 +99,8 @@ on_both! {
             for (index, (name, taken)) in REPORTS.iter().zip(taken).enumerate() {
                 let before = rows(app, &id).await;
                 let payload = report(app, name, &leases[&object(outcome, index)]).await;
-                let codes: Vec<_> = payload["userErrors"].as_array().unwrap().iter().map(|error| text(&error["code"])).collect();
-                let expected: &[&str] = if taken { &[] } else { &["LEASE_LOST"] };
-                assert_eq!(codes, expected, "{name} of one that has {outcome}");
+                let expected: &[&str] = if taken { &[] } else { &["LEASE_LOST lease"] };
+                assert_eq!(problems(&payload["userErrors"]), expected, "{name} of one that has {outcome}");
                 if !["running", "published"].contains(&outcome) {
                     assert_eq!(rows(app, &id).await, before, "{name} of one that has {outcome}");
                 }
@@ -242,8 +241,8 @@ on_both! {
             let found = app.data("query ($id: ID!) { batch(id: $id) { version } }", json!({ "id": id })).await;
             let version = &found["batch"]["version"];
             let definition = json!({ "id": id, "version": version, "sourceConnectionId": source, "destinationConnectionId": destination, "jobs": [extract("A"), extract("B")] });
-            let refused = |payload: Value| payload["userErrors"].as_array().unwrap().iter().map(|error| text(&error["code"])).collect::<Vec<_>>();
-            let expected = |allowed| if allowed { &[][..] } else { &["WRONG_STATE"][..] };
+            let refused = |payload: Value| problems(&payload["userErrors"]);
+            let expected = |allowed| if allowed { &[][..] } else { &["WRONG_STATE id"][..] };
             assert_eq!(refused(app.mutate("updateBatch", "", definition).await), expected(replaced), "to replace one that is {status}");
             assert_eq!(refused(app.mutate("deleteBatch", "", json!({ "id": id })).await), expected(deleted), "to delete one that is {status}");
         }
