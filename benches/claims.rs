@@ -33,12 +33,13 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use sluice::{
     domain::{
+        access::Caller,
         draft::BatchDraft,
         event::EventFilter,
         id::ConnectionId,
         job::{JobType, RequiredObjects},
     },
-    graphql::{Allowed, Operation, Schema},
+    graphql::{Operation, Requester, Schema},
     services::Services,
 };
 use tokio::task::JoinSet;
@@ -114,13 +115,14 @@ async fn measure(database: &Scratch) {
 async fn stock(services: &Services, connections: &[ConnectionId], jobs: usize) {
     for _ in 0..jobs.div_ceil(2_000) {
         let batches = (0..100).map(|number| drafts::draft(number, 20, 3, connections)).collect();
-        services.create_batches(batches).await.unwrap();
+        services.create_batches(&Caller::ANYBODY, batches).await.unwrap();
     }
 }
 
 async fn ask(schema: &Schema, query: &str, variables: Value) -> Value {
     let operation = Operation { query: query.into(), operation_name: None, variables };
-    let answer: Value = serde_json::from_str(&schema.execute(operation, Allowed::All).await.json).unwrap();
+    let answer: Value =
+        serde_json::from_str(&schema.execute(operation, Requester::default()).await.json).unwrap();
     assert!(answer.get("errors").is_none(), "{answer}");
     answer["data"].clone()
 }
@@ -224,7 +226,7 @@ async fn connect(url: &str) -> Client {
 async fn ready_to_held(services: &Services, schema: &Schema, connections: &[ConnectionId]) {
     let mut latencies = Vec::new();
     for number in 0..200 {
-        services.create_batch(pair(number, connections)).await.unwrap();
+        services.create_batch(&Caller::ANYBODY, pair(number, connections)).await.unwrap();
         let first = claim(schema, 1, 0).await;
         let waiting = {
             let schema = schema.clone();
@@ -267,7 +269,7 @@ async fn followers(services: &Arc<Services>, connections: &[ConnectionId]) {
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let mut following = JoinSet::new();
     for _ in 0..FOLLOWERS {
-        let events = services.follow_events(None, EventFilter::default()).await.unwrap();
+        let events = services.follow_events(&Caller::ANYBODY, None, EventFilter::default()).await.unwrap();
         let told = told.clone();
         following.spawn(async move {
             let mut events = Box::pin(events);
@@ -281,7 +283,7 @@ async fn followers(services: &Arc<Services>, connections: &[ConnectionId]) {
     let mut latencies = Vec::new();
     for number in 0..50 {
         let sent = Instant::now();
-        services.create_batch(pair(number, connections)).await.unwrap();
+        services.create_batch(&Caller::ANYBODY, pair(number, connections)).await.unwrap();
         for _ in 0..FOLLOWERS {
             latencies.push(heard.recv().await.unwrap() - sent);
         }

@@ -43,8 +43,8 @@ use serde_json::{Value, json};
 use sluice::{
     app::{self, Application},
     clock::Clock,
-    domain::{id::BatchId, problem::At},
-    graphql::{Allowed, Operation, Schema},
+    domain::{access::Caller, id::BatchId, problem::At},
+    graphql::{Operation, Requester, Schema},
 };
 use tokio::task::JoinSet;
 
@@ -226,7 +226,7 @@ async fn execute(schema: &Schema, query: &str, duration: Duration) -> Load {
 
 async fn ask(schema: &Schema, query: &str) -> usize {
     let operation = Operation { query: query.to_owned(), operation_name: None, variables: Value::Null };
-    schema.execute(operation, Allowed::All).await.json.len()
+    schema.execute(operation, Requester::default()).await.json.len()
 }
 
 async fn compare() {
@@ -335,7 +335,7 @@ async fn seed(database: &Scratch, batches: usize) -> String {
         let numbers = first..batches.min(first + 100);
         let drafts =
             numbers.map(|number| drafts::draft(number, JOBS, REQUIREMENTS_OF_A_LOAD, &connections)).collect();
-        let made = services.create_batches(drafts).await.unwrap();
+        let made = services.create_batches(&Caller::ANYBODY, drafts).await.unwrap();
         newest = made.last().unwrap().batch.id.to_string();
     }
     store.close().await.unwrap();

@@ -10,11 +10,12 @@ use actix_web::dev::Server;
 use crate::{
     background::Background,
     clock::Clock,
-    config::{self, Config},
+    config::{self, Config, DatabaseConfig},
     demo::Demo,
+    domain::access::Openness,
     http,
     services::Services,
-    store::{self, Store},
+    store::{self, Store, tokens},
 };
 
 /// A server that is ready to answer.
@@ -45,18 +46,42 @@ pub enum StartError {
         /// What was wrong.
         error: store::Error,
     },
+    /// Whoever can reach the address could do everything, or nobody could do anything.
+    #[error(
+        "nobody could use a server on {address}: it is not for this machine alone, and there is no token. Make one with \
+         `sluice token create --name admin --role admin --all-tenants`, or listen on 127.0.0.1, or serve anybody \
+         who comes with --insecure-no-auth"
+    )]
+    Unusable {
+        /// Where it should have listened.
+        address: SocketAddr,
+    },
 }
 
-/// Brings the database up to date and connects to it.
+/// Brings the database up to date and connects to it, if somebody could use a server on it.
 pub async fn open(config: &Config) -> Result<Store, StartError> {
+    let store = open_database(&config.database).await?;
+    let usable = match config.openness() {
+        Openness::AtHome | Openness::ToAnybody => Ok(true),
+        Openness::ToNobody => tokens::any(store.reader()).await,
+    };
+    match usable {
+        Ok(true) => Ok(store),
+        Ok(false) => Err(StartError::Unusable { address: config.bind }),
+        Err(error) => Err(StartError::Database { url: config.database.url.to_string(), error }),
+    }
+}
+
+/// Brings a database up to date and connects to it.
+pub async fn open_database(database: &DatabaseConfig) -> Result<Store, StartError> {
     let open = async {
-        let made = store::migrate(&config.database.url).await?;
+        let made = store::migrate(&database.url).await?;
         for name in made {
             tracing::info!(name, "migrated the database");
         }
-        Store::open(&config.database).await
+        Store::open(database).await
     };
-    open.await.map_err(|error| StartError::Database { url: config.database.url.to_string(), error })
+    open.await.map_err(|error| StartError::Database { url: database.url.to_string(), error })
 }
 
 /// Takes the port, before anything else is touched.
@@ -74,7 +99,7 @@ impl Application {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, StartError> {
         let failed = |error| StartError::Listen { address: config.bind, error };
-        let services = Arc::new(Services::new(store.clone(), clock, config.limits.batch));
+        let services = Arc::new(Services::new(store.clone(), clock, config.limits.batch, config.openness()));
         let address = listener.local_addr().map_err(failed)?;
         let background = Background::start(&services, &store);
         let demo = match config.demo {

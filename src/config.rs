@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
-use crate::domain::draft::BatchLimits;
+use crate::domain::{access::Openness, draft::BatchLimits};
 
 /// Everything that `serve` needs to know.
 #[derive(Debug, Clone)]
@@ -17,6 +17,28 @@ pub struct Config {
     pub limits: Limits,
     /// Whether a demonstration goes on.
     pub demo: Demo,
+    /// Who is served.
+    pub access: Access,
+}
+
+/// Who is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Who shows a token; and who is on the same machine, as long as there are no tokens.
+    ByToken,
+    /// Anybody: `--insecure-no-auth`.
+    Anybody,
+}
+
+impl Config {
+    /// To whom the server is open without a token.
+    pub fn openness(&self) -> Openness {
+        match self.access {
+            Access::Anybody => Openness::ToAnybody,
+            Access::ByToken if self.bind.ip().is_loopback() => Openness::AtHome,
+            Access::ByToken => Openness::ToNobody,
+        }
+    }
 }
 
 /// Whether a demonstration goes on.

@@ -26,17 +26,17 @@ const ROOMS: [Room; 15] = [
     Room { name: "rest", rooms: &["config", "domain", "services"], crates: &["actix_web"] },
     Room {
         name: "http",
-        rooms: &["config", "graphql", "rest", "services"],
+        rooms: &["config", "domain", "graphql", "rest", "services"],
         crates: &["actix_web", "actix_ws"],
     },
     Room {
         name: "app",
-        rooms: &["background", "clock", "config", "demo", "http", "services", "store"],
+        rooms: &["background", "clock", "config", "demo", "domain", "http", "services", "store"],
         crates: &["actix_web"],
     },
     Room {
         name: "cli",
-        rooms: &["app", "clock", "config", "domain", "graphql", "store", "telemetry"],
+        rooms: &["app", "clock", "config", "domain", "graphql", "services", "store", "telemetry"],
         crates: &["clap"],
     },
     Room { name: "main", rooms: &["cli"], crates: &[] },

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use sluice::{
     app,
     clock::Clock,
-    config::{Config, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits},
-    domain::draft::BatchLimits,
+    config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits},
+    domain::{access::Openness, draft::BatchLimits},
     services::Services,
     store::Store,
 };
@@ -129,6 +129,7 @@ pub fn config(url: &str) -> Config {
         workers: 1,
         limits: Limits { body: 16 << 20, batch: LIMITS, live: LiveLimits::DEFAULT },
         demo: Demo::Off,
+        access: Access::ByToken,
     }
 }
 
@@ -139,5 +140,5 @@ pub async fn open(url: &str) -> Store {
 
 /// The use cases on this store.
 pub fn services(store: Store) -> Services {
-    Services::new(store, Clock::System, LIMITS)
+    Services::new(store, Clock::System, LIMITS, Openness::AtHome)
 }

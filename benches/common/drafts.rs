@@ -2,6 +2,7 @@
 
 use sluice::{
     domain::{
+        access::Caller,
         connection::ConnectionDraft,
         draft::{BatchDraft, DEFAULT_MAX_ATTEMPTS, JobDraft},
         id::ConnectionId,
@@ -20,7 +21,7 @@ pub async fn connections(services: &Services) -> Vec<ConnectionId> {
             provider: provider.into(),
             ..ConnectionDraft::default()
         };
-        ids.push(services.create_connection(draft).await.unwrap().id);
+        ids.push(services.create_connection(&Caller::ANYBODY, draft).await.unwrap().id);
     }
     ids
 }

@@ -17,6 +17,7 @@ mod m0008_events;
 mod m0009_dependents;
 mod m0010_requires;
 mod m0011_room;
+mod m0012_tokens;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_dependents::Migration),
             Box::new(m0010_requires::Migration),
             Box::new(m0011_room::Migration),
+            Box::new(m0012_tokens::Migration),
         ]
     }
 }

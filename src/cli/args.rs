@@ -5,8 +5,8 @@ use std::{ffi::OsStr, net::SocketAddr};
 use clap::{Arg, Args as ClapArgs, Error, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
 
 use crate::{
-    config::{Config, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits},
-    domain::draft::BatchLimits,
+    config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits},
+    domain::{access::Role, draft::BatchLimits, problem::At, since::Since},
 };
 
 /// The control plane for extract/load work.
@@ -25,6 +25,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Serve the API with a demonstration going on, on a database of its own
     Demo(ServeArgs),
+    /// Look after tokens, on the machine where the data is kept
+    Token(TokenArgs),
     /// Look after the database's schema
     Migrate(MigrateArgs),
     /// Print the GraphQL schema in the schema definition language
@@ -88,12 +90,17 @@ pub struct ServeArgs {
     /// Let a demonstration go on: a tenant named demo, whose batches run on simulated workers
     #[arg(long)]
     demo: bool,
+    /// Serve anybody who can reach the address, without a token. For networks where everybody may do
+    /// everything
+    #[arg(long, env = "SLUICE_INSECURE_NO_AUTH")]
+    insecure_no_auth: bool,
 }
 
 impl ServeArgs {
     /// The config that the flags and the environment ask for.
     pub fn into_config(self) -> Config {
         let demo = if self.demo { Demo::On } else { Demo::Off };
+        let access = if self.insecure_no_auth { Access::Anybody } else { Access::ByToken };
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         Config {
             database: DatabaseConfig { url: self.database.url(), connections: self.database_connections },
@@ -105,6 +112,7 @@ impl ServeArgs {
                 live: LiveLimits::DEFAULT,
             },
             demo,
+            access,
         }
     }
 
@@ -134,4 +142,58 @@ pub enum MigrateAction {
     Up,
     /// Say which changes the database has and lacks
     Status,
+}
+
+/// What `token` takes.
+#[derive(Debug, ClapArgs)]
+pub struct TokenArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: TokenAction,
+}
+
+/// What `token` can do.
+#[derive(Debug, Subcommand)]
+pub enum TokenAction {
+    /// Make a token and print its secret, which is never shown again
+    Create(CreateTokenArgs),
+    /// List the tokens
+    List,
+    /// Revoke a token for good
+    Revoke {
+        /// Its id, token_…
+        id: String,
+    },
+}
+
+/// What `token create` takes.
+#[derive(Debug, ClapArgs)]
+pub struct CreateTokenArgs {
+    /// What it is called: whom or what it is for
+    #[arg(long)]
+    pub name: String,
+    /// What it may be used for: viewer (reads), operator (makes and steers batches, too), admin (all of that, and
+    /// connections, tenants and tokens), worker (claims and finishes jobs, and nothing else)
+    #[arg(long, value_parser = role)]
+    pub role: Role,
+    /// For which tenant it is good: its id, or its name
+    #[arg(long, required_unless_present = "all_tenants", conflicts_with = "all_tenants")]
+    pub tenant: Option<String>,
+    /// It is good for all tenants
+    #[arg(long)]
+    pub all_tenants: bool,
+    /// From when on it is no good: a date (2027-01-01, midnight UTC) or a time in RFC 3339 [default: never]
+    #[arg(long, value_parser = point_in_time)]
+    pub expires: Option<Since>,
+}
+
+fn role(name: &str) -> Result<Role, String> {
+    let names = || Role::ALL.map(Role::name).join(", ");
+    Role::named(name).ok_or_else(|| format!("the roles are {}", names()))
+}
+
+fn point_in_time(text: &str) -> Result<Since, String> {
+    Since::parse(text, &At::Root).map_err(|problem| problem.message)
 }

@@ -3,6 +3,7 @@
 mod args;
 mod migrate;
 mod serve;
+mod token;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,7 @@ pub async fn run() -> ExitCode {
     let result = match Args::parse().command {
         Command::Serve(args) => serve::run(args).await,
         Command::Demo(args) => serve::run(args.into_demo()).await,
+        Command::Token(args) => token::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Schema => {
             print!("{}", crate::graphql::sdl());

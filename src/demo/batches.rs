@@ -7,6 +7,7 @@ use serde_json::json;
 use super::dice::{happens, up_to};
 use crate::{
     domain::{
+        access::Caller,
         batch::{BatchStatus, FailurePolicy},
         connection::ConnectionDraft,
         draft::{BatchDraft, DEFAULT_MAX_ATTEMPTS, JobDraft},
@@ -46,7 +47,7 @@ impl Stage {
             Some(tenant) => tenant,
             None => {
                 let draft = TenantDraft { name: TENANT.into(), max_concurrent_jobs: None };
-                services.create_tenant(draft).await?.id
+                services.create_tenant(&Caller::ANYBODY, draft).await?.id
             }
         };
         let crm = connection(services, tenant, "crm", "salesforce", None).await?;
@@ -60,20 +61,20 @@ impl Stage {
         let statuses = vec![BatchStatus::Pending, BatchStatus::Running, BatchStatus::Canceling];
         let under_way = self.batches(services, statuses).await?;
         if under_way.len() < UNDER_WAY {
-            services.create_batch(self.draft()).await?;
+            services.create_batch(&Caller::ANYBODY, self.draft()).await?;
         } else if happens(20)
             && let Some(batch) = under_way.first()
         {
-            services.cancel_batch(*batch).await?;
+            services.cancel_batch(&Caller::ANYBODY, *batch).await?;
         }
         if happens(30)
             && let Some(batch) = self.batches(services, vec![BatchStatus::Failed]).await?.first()
         {
-            services.retry_batch(*batch, None).await?;
+            services.retry_batch(&Caller::ANYBODY, *batch, None).await?;
         }
         let ended = vec![BatchStatus::Succeeded, BatchStatus::Failed, BatchStatus::Canceled];
         for batch in self.batches(services, ended).await?.into_iter().skip(KEPT) {
-            services.delete_batch(batch, Expected::Any).await?;
+            services.delete_batch(&Caller::ANYBODY, batch, Expected::Any).await?;
         }
         Ok(())
     }
@@ -82,7 +83,7 @@ impl Stage {
     async fn batches(&self, services: &Services, statuses: Vec<BatchStatus>) -> Result<Vec<BatchId>, Error> {
         let filter = BatchFilter { tenant_id: Some(self.tenant), statuses, ..BatchFilter::default() };
         let page = page(ListKind::Batches, Order::NEWEST)?;
-        let found = services.batches(&filter, &page, Parts::default()).await?;
+        let found = services.batches(&Caller::ANYBODY, &filter, &page, Parts::default()).await?;
         Ok(found.rows.iter().map(|graph| graph.batch.id).collect())
     }
 
@@ -119,7 +120,7 @@ async fn find_tenant(services: &Services) -> Result<Option<TenantId>, Error> {
     let mut args = PageArgs { first: Some(MAX_PAGE as i32), ..PageArgs::default() };
     loop {
         let page = Page::parse(&args, ListKind::Tenants, Order::OLDEST)?;
-        let slice = services.tenants(&page).await?;
+        let slice = services.tenants(&Caller::ANYBODY, &page).await?;
         if let Some(tenant) = slice.rows.iter().find(|tenant| &*tenant.name == TENANT) {
             return Ok(Some(tenant.id));
         }
@@ -141,7 +142,8 @@ async fn connection(
         name: Some(Name::stored(name.into())),
         ..ConnectionFilter::default()
     };
-    let found = services.connections(&filter, &page(ListKind::Connections, Order::OLDEST)?).await?;
+    let found =
+        services.connections(&Caller::ANYBODY, &filter, &page(ListKind::Connections, Order::OLDEST)?).await?;
     if let Some(connection) = found.rows.first() {
         return Ok(connection.id);
     }
@@ -152,7 +154,7 @@ async fn connection(
         config: Some(json!({ "host": format!("{name}.example") })),
         max_concurrent_jobs,
     };
-    Ok(services.create_connection(draft).await?.id)
+    Ok(services.create_connection(&Caller::ANYBODY, draft).await?.id)
 }
 
 fn page(list: ListKind, order: Order) -> Result<Page, Error> {

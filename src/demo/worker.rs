@@ -7,6 +7,7 @@ use serde_json::json;
 use super::dice::{happens, up_to};
 use crate::{
     domain::{
+        access::Caller,
         attempt::Progress,
         claim::ClaimDraft,
         id::TenantId,
@@ -59,7 +60,7 @@ pub async fn work(services: &Services, tenant: TenantId, number: usize) -> Resul
         lease_seconds: LEASE,
         wait_seconds: WAIT,
     };
-    for started in services.claim_jobs(draft).await? {
+    for started in services.claim_jobs(&Caller::ANYBODY, draft).await? {
         run(services, &started).await?;
     }
     Ok(())
@@ -125,11 +126,11 @@ async fn beat(services: &Services, started: &Started, step: i64, steps: i64) -> 
         at: services.clock().now(),
     };
     let beat = Beat { lease: started.lease.clone(), progress: Some(progress) };
-    Ok(services.heartbeat(vec![beat]).await?.pop().unwrap_or(Heard::Lost))
+    Ok(services.heartbeat(&Caller::ANYBODY, vec![beat]).await?.pop().unwrap_or(Heard::Lost))
 }
 
 /// A report that is refused is no fault here: the lease was lost.
 async fn report(services: &Services, started: &Started, report: Report) -> Result<(), Error> {
-    let _ = services.report(&started.lease, report).await?;
+    let _ = services.report(&Caller::ANYBODY, &started.lease, report).await?;
     Ok(())
 }

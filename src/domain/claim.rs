@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::TimeDelta;
 
 use super::{
+    access::Scope,
     id::{BatchId, ConnectionId, JobId, TenantId},
     job::JobType,
     lease::LeaseDuration,
@@ -71,15 +72,14 @@ pub struct Wanted {
 }
 
 impl Claim {
-    /// Checks a draft and says everything that is wrong with it.
-    pub fn parse(draft: ClaimDraft) -> Result<Self, Vec<Problem>> {
+    /// Checks a draft and says everything that is wrong with it. Who sees one tenant only gets jobs of that one.
+    pub fn parse(draft: ClaimDraft, scope: Scope) -> Result<Self, Vec<Problem>> {
         let at = At::Root;
         let mut problems = Vec::new();
         let worker = keep(Text::parse(draft.worker, &at.field("worker")), &mut problems);
         let types = types(draft.types, &at.field("types"), &mut problems);
         let providers = providers(draft.providers, &at.field("providers"), &mut problems);
-        let tenant_id =
-            draft.tenant_id.and_then(|id| keep(TenantId::parse(&id, &at.field("tenant_id")), &mut problems));
+        let tenant_id = draft.tenant_id.and_then(|id| keep(tenant(&id, scope), &mut problems));
         let mut number = |number: i32, (least, most), name| {
             if !(least..=most).contains(&number) {
                 let message = format!("this must be between {least} and {most}");
@@ -93,11 +93,21 @@ impl Claim {
             keep(LeaseDuration::parse(draft.lease_seconds, &at.field("lease_seconds")), &mut problems);
         match (worker, lease, problems.is_empty()) {
             (Some(worker), Some(lease), true) => {
+                let tenant_id = tenant_id.or(scope.tenant());
                 Ok(Self { worker, wanted: Wanted { types, providers, tenant_id }, limit, lease, wait })
             }
             _ => Err(problems),
         }
     }
+}
+
+fn tenant(id: &str, scope: Scope) -> Result<TenantId, Problem> {
+    let at = At::Root.field("tenant_id");
+    let id = TenantId::parse(id, &at)?;
+    if scope.contains(id) {
+        return Ok(id);
+    }
+    Err(at.problem(ProblemCode::NotFound, "there is no tenant with this id"))
 }
 
 fn types(types: Option<Vec<JobType>>, at: &At<'_>, problems: &mut Vec<Problem>) -> Vec<JobType> {
@@ -392,7 +402,7 @@ mod tests {
             lease_seconds: 0,
             wait_seconds: 31,
         };
-        let problems = Claim::parse(draft).unwrap_err();
+        let problems = Claim::parse(draft, Scope::SLUICE).unwrap_err();
         let paths: Vec<String> = problems.iter().map(|problem| problem.path[0].to_string()).collect();
         assert_eq!(
             paths,

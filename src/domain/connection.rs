@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{
     id::{ConnectionId, TenantId},
     problem::{At, Problem, ProblemCode, keep},
-    tenant::{Concurrency, DEFAULT_TENANT, concurrency},
+    tenant::{Concurrency, concurrency},
     text::{Name, Provider},
 };
 
@@ -94,7 +94,7 @@ pub(super) fn has_nul(value: &Value) -> bool {
 /// What a client asks for when it makes a connection.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionDraft {
-    /// The tenant's id; `None`: the default tenant.
+    /// The tenant's id; `None`: the tenant of whoever asks, or the default tenant.
     pub tenant_id: Option<String>,
     /// See [`Connection::name`].
     pub name: String,
@@ -122,12 +122,13 @@ pub struct NewConnection {
 }
 
 impl NewConnection {
-    /// Checks a draft and says everything that is wrong with it.
-    pub fn parse(draft: ConnectionDraft) -> Result<Self, Vec<Problem>> {
+    /// Checks a draft and says everything that is wrong with it. `home` is the tenant that is meant where it
+    /// names none.
+    pub fn parse(draft: ConnectionDraft, home: TenantId) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let at = At::Root;
         let tenant_id = match draft.tenant_id {
-            None => Some(DEFAULT_TENANT),
+            None => Some(home),
             Some(id) => keep(TenantId::parse(&id, &at.field("tenant_id")), &mut problems),
         };
         let name = keep(Name::parse(draft.name, &at.field("name")), &mut problems);

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::{
     attempt::JobError,
-    id::{BatchId, JobId, TenantId},
-    text::{Text, WorkerName},
+    id::{BatchId, JobId, TenantId, TokenId},
+    problem::At,
+    text::{Name, Text, WorkerName},
 };
 
 /// Where an event stands in the history. Events are read in this order, which is that of the commits
@@ -38,8 +39,15 @@ impl EventPosition {
 /// Who caused a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
-    /// A client of the API.
+    /// A client of the API that has not said who it is.
     Client,
+    /// A client of the API, by its token.
+    Token {
+        /// The id of the token.
+        id: TokenId,
+        /// What the token is called.
+        name: Name,
+    },
     /// A worker, by the name that it gave.
     Worker(WorkerName),
     /// Sluice itself: a lease expired, for instance.
@@ -47,11 +55,13 @@ pub enum Actor {
 }
 
 const WORKER: &str = "worker:";
+const TOKEN: &str = "token:";
 
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client => f.write_str("client"),
+            Self::Token { id, name } => write!(f, "{TOKEN}{id}:{name}"),
             Self::Worker(name) => write!(f, "{WORKER}{name}"),
             Self::Sluice => f.write_str("sluice"),
         }
@@ -64,7 +74,14 @@ impl Actor {
         match name {
             "client" => Some(Self::Client),
             "sluice" => Some(Self::Sluice),
-            other => other.strip_prefix(WORKER).map(|worker| Self::Worker(Text::stored(worker.to_owned()))),
+            other => match other.strip_prefix(WORKER) {
+                Some(worker) => Some(Self::Worker(Text::stored(worker.to_owned()))),
+                None => {
+                    let (id, name) = other.strip_prefix(TOKEN)?.split_once(':')?;
+                    let id = TokenId::parse(id, &At::Root).ok()?;
+                    Some(Self::Token { id, name: Text::stored(name.to_owned()) })
+                }
+            },
         }
     }
 }

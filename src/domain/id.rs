@@ -61,6 +61,8 @@ kinds! {
     Batch, BatchId, "batch";
     /// Names a job.
     Job, JobId, "job";
+    /// Names a token.
+    Token, TokenId, "token";
 }
 
 /// Ids made within one millisecond still rise, so that ids sort as they were made.
@@ -92,6 +94,11 @@ impl<K: StaticType> Id<K> {
         std::array::from_fn(|place| DIGITS[(bits >> (5 * (SUFFIX - 1 - place))) as usize & 31])
     }
 
+    /// The id with this [suffix](Self::suffix).
+    pub fn from_suffix(suffix: &str) -> Option<Self> {
+        Self::parse(&format!("{}_{suffix}", K::TYPE), &At::Root).ok()
+    }
+
     /// Reads an id of this kind. An id of another kind is refused with the kind that was expected.
     pub fn parse(text: &str, at: &At<'_>) -> Result<Self, Problem> {
         let (prefix, uuid) = split(text, at)?;
@@ -109,7 +116,7 @@ impl<K: StaticType> Id<K> {
 }
 
 /// How many digits follow the underscore.
-const SUFFIX: usize = 26;
+pub const SUFFIX: usize = 26;
 
 /// The longest prefix that the TypeID specification allows, with the underscore and the suffix.
 const MAX_LENGTH: usize = 63 + 1 + SUFFIX;

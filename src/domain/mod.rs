@@ -3,6 +3,7 @@
 //! Pure: no I/O, no async, no clock, no database, no web framework. Everybody else may import this
 //! room; it imports none of ours.
 
+pub mod access;
 pub mod attempt;
 pub mod batch;
 pub mod blocked;
@@ -26,6 +27,7 @@ pub mod settle;
 pub mod since;
 pub mod tenant;
 pub mod text;
+pub mod token;
 pub mod transition;
 #[cfg(test)]
 mod world;

@@ -14,6 +14,7 @@ use super::{
     list::{Direction, Order, SortField},
     problem::{At, Problem, ProblemCode, keep},
     tenant::Tenant,
+    token::Token,
 };
 
 /// The most rows that one page can have.
@@ -47,6 +48,8 @@ pub enum ListKind {
     Jobs,
     /// The history.
     Events,
+    /// Tokens.
+    Tokens,
 }
 
 /// From which end of the list a page is cut.
@@ -135,6 +138,14 @@ impl Keyed for Batch {
 
 impl Keyed for Job {
     const LIST: ListKind = ListKind::Jobs;
+
+    fn key(&self, _: Order) -> Key {
+        Key { value: SortValue::Id, id: self.id.uuid() }
+    }
+}
+
+impl Keyed for Token {
+    const LIST: ListKind = ListKind::Tokens;
 
     fn key(&self, _: Order) -> Key {
         Key { value: SortValue::Id, id: self.id.uuid() }
@@ -269,6 +280,7 @@ fn stamp(list: ListKind, order: Order) -> String {
         ListKind::Batches => "batches",
         ListKind::Jobs => "jobs",
         ListKind::Events => "events",
+        ListKind::Tokens => "tokens",
     };
     let field = match order.field {
         SortField::CreatedAt => "created",

@@ -10,4 +10,5 @@ pub mod event;
 pub mod job;
 pub mod output;
 pub mod tenant;
+pub mod token;
 pub mod worker_call;

@@ -1,14 +1,20 @@
 //! What a resolver finds beside its own object.
 
-use std::{hash::Hash, pin::Pin, sync::Arc};
+use std::{future::ready, hash::Hash, pin::Pin, sync::Arc};
 
 use async_graphql::{
     Context, Result,
     dataloader::{DataLoader, Loader},
 };
 
-use super::{error::loader_error, loaders::Loaders};
-use crate::services::{self, Services};
+use super::{
+    error::{forbidden, loader_error},
+    loaders::Loaders,
+};
+use crate::{
+    domain::access::Caller,
+    services::{self, Services},
+};
 
 /// A field that waits. In a box of its own, since the fields of an object share one type of future,
 /// which is as large as the largest of them: thousands of small ones would pay for it.
@@ -19,14 +25,33 @@ pub trait ContextExt {
     /// The use cases.
     fn services(&self) -> &Services;
 
+    /// Who asks.
+    fn caller(&self) -> &Caller;
+
     /// What has this key, together with whatever else is asked for in the same moment.
     fn load<K>(&self, key: K) -> Waiting<'_, Result<Option<<Loaders as Loader<K>>::Value>>>
     where
         K: Send + Sync + Hash + Eq + Clone + 'static,
         Loaders: Loader<K, Error = Arc<services::Error>>;
+
+    /// The same for who begins with a key of its own, and must be one who may read.
+    fn look_up<K>(&self, key: K) -> Waiting<'_, Result<Option<<Loaders as Loader<K>>::Value>>>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        Loaders: Loader<K, Error = Arc<services::Error>>,
+    {
+        match self.caller().may_read() {
+            Ok(_) => self.load(key),
+            Err(error) => Box::pin(ready(Err(forbidden(error)))),
+        }
+    }
 }
 
 impl ContextExt for Context<'_> {
+    fn caller(&self) -> &Caller {
+        self.data_unchecked::<Arc<Caller>>()
+    }
+
     fn services(&self) -> &Services {
         self.data_unchecked::<Arc<Services>>()
     }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_graphql::{Enum, Error, ErrorExtensionValues, ErrorExtensions, SimpleObject, Value};
 
 use crate::{
-    domain::problem::{Problem, ProblemCode, Segment},
+    domain::{
+        access::Forbidden,
+        problem::{Problem, ProblemCode, Segment},
+    },
     services,
 };
 
@@ -104,6 +107,7 @@ pub fn payload<T>(result: Result<T, services::Error>) -> async_graphql::Result<(
         Err(services::Error::Rejected(problems)) => {
             Ok((None, problems.into_iter().map(UserError::from).collect()))
         }
+        Err(services::Error::Forbidden(error)) => Err(forbidden(error)),
         Err(services::Error::Failed(error)) => Err(failure(&error)),
     }
 }
@@ -141,6 +145,11 @@ fn problem_value(problem: &Problem) -> Value {
     Value::from_json(serde_json::to_value(extensions).unwrap_or_default()).unwrap_or_default()
 }
 
+/// The caller's role is another one.
+pub fn forbidden(error: Forbidden) -> Error {
+    Error::new(error.to_string()).extend_with(|_, extensions| extensions.set("code", services::FORBIDDEN))
+}
+
 /// Our own fault, or the database's. The client is told only which of the two; the log says more.
 fn failure(error: &services::Failure) -> Error {
     let (code, message) = if error.is_unavailable() {
@@ -168,6 +177,7 @@ pub fn loader_error(error: Arc<services::Error>) -> Error {
 fn of(error: &services::Error) -> Error {
     match error {
         services::Error::Rejected(problems) => bad_argument(problems.clone()),
+        services::Error::Forbidden(error) => forbidden(*error),
         services::Error::Failed(error) => failure(error),
     }
 }

@@ -9,6 +9,7 @@ use super::{
     inline::{Asked, AtHand, Inline, InlineList, Write},
     types::{
         batch::BatchNode, connection::ConnectionNode, event::EventNode, job::JobNode, tenant::TenantNode,
+        token::TokenNode,
     },
 };
 use crate::domain::{
@@ -19,6 +20,7 @@ use crate::domain::{
     list::{BatchFilter, ConnectionFilter, JobFilter, Order},
     page::{self, Keyed, Page, Slice},
     tenant::Tenant,
+    token::Token,
 };
 
 /// What a node shows, which has a place in a list.
@@ -62,6 +64,14 @@ impl Node for JobNode {
     }
 }
 
+impl Node for TokenNode {
+    type Object = Token;
+
+    fn object(&self) -> &Token {
+        &self.0
+    }
+}
+
 impl Node for EventNode {
     type Object = Event;
 
@@ -82,6 +92,8 @@ pub enum Counted {
     Jobs(JobFilter),
     /// Events that the filter lets through.
     Events(EventFilter),
+    /// Tokens.
+    Tokens,
 }
 
 /// A page of a list, whatever is in it.
@@ -114,13 +126,14 @@ impl<N: Node> List<N> {
     }
 
     async fn total_count(&self, ctx: &Context<'_>) -> Result<i32> {
-        let services = ctx.services();
+        let (services, caller) = (ctx.services(), ctx.caller());
         let count = match &self.counted {
-            Counted::Tenants => services.tenant_count().await,
-            Counted::Connections(filter) => services.connection_count(filter).await,
-            Counted::Batches(filter) => services.batch_count(filter).await,
-            Counted::Jobs(filter) => services.job_count(filter).await,
-            Counted::Events(filter) => services.event_count(filter).await,
+            Counted::Tenants => services.tenant_count(caller).await,
+            Counted::Connections(filter) => services.connection_count(caller, filter).await,
+            Counted::Batches(filter) => services.batch_count(caller, filter).await,
+            Counted::Jobs(filter) => services.job_count(caller, filter).await,
+            Counted::Tokens => services.token_count(caller).await,
+            Counted::Events(filter) => services.event_count(caller, filter).await,
         };
         Ok(i32::try_from(count.map_err(query_error)?).unwrap_or(i32::MAX))
     }
@@ -266,5 +279,6 @@ lists! {
     ConnectionConnection, ConnectionEdge, ConnectionNode, "connections";
     BatchConnection, BatchEdge, BatchNode, "batches";
     JobConnection, JobEdge, JobNode, "jobs";
+    TokenConnection, TokenEdge, TokenNode, "tokens";
     EventConnection, EventEdge, EventNode, "events";
 }

@@ -18,6 +18,7 @@ use async_graphql::{
 
 use crate::{
     domain::{
+        access::Scope,
         attempt::Attempt,
         blocked::BlockReason,
         connection::Connection,
@@ -29,15 +30,15 @@ use crate::{
     services::{self, BatchGraph, Parts, Services},
 };
 
-/// What the loaders load from.
-pub struct Loaders(Arc<Services>);
+/// What the loaders load from, and what they see of it.
+pub struct Loaders(Arc<Services>, Scope);
 
 impl Loaders {
     /// The loaders of one request. They wait for no more keys than those that were asked for when
     /// the executor comes to rest.
-    pub fn for_request(services: Arc<Services>) -> DataLoader<Self> {
+    pub fn for_request(services: Arc<Services>, scope: Scope) -> DataLoader<Self> {
         // The services split long lists of keys themselves.
-        DataLoader::new(Self(services), TokioSpawner::current(), TokioTimer::default())
+        DataLoader::new(Self(services, scope), TokioSpawner::current(), TokioTimer::default())
             .delay(Duration::ZERO)
             .max_batch_size(usize::MAX)
     }
@@ -84,7 +85,7 @@ impl Loader<TenantId> for Loaders {
     type Error = Arc<services::Error>;
 
     async fn load(&self, ids: &[TenantId]) -> Loaded<TenantId, Arc<Tenant>> {
-        Ok(self.0.tenants_by_id(ids).await?)
+        Ok(self.0.tenants_by_id(self.1, ids).await?)
     }
 }
 
@@ -93,7 +94,7 @@ impl Loader<ConnectionId> for Loaders {
     type Error = Arc<services::Error>;
 
     async fn load(&self, ids: &[ConnectionId]) -> Loaded<ConnectionId, Arc<Connection>> {
-        Ok(self.0.connections_by_id(ids).await?)
+        Ok(self.0.connections_by_id(self.1, ids).await?)
     }
 }
 
@@ -102,7 +103,7 @@ impl Loader<JobId> for Loaders {
     type Error = Arc<services::Error>;
 
     async fn load(&self, ids: &[JobId]) -> Loaded<JobId, Arc<Job>> {
-        Ok(self.0.jobs_by_id(ids).await?)
+        Ok(self.0.jobs_by_id(self.1, ids).await?)
     }
 }
 
@@ -117,7 +118,7 @@ impl Loader<GraphKey> for Loaders {
         }
         let mut loaded = HashMap::with_capacity(keys.len());
         for (parts, ids) in by_parts {
-            let graphs = self.0.batches_by_id(&ids, parts).await?;
+            let graphs = self.0.batches_by_id(self.1, &ids, parts).await?;
             loaded.extend(graphs.into_iter().map(|(id, graph)| (GraphKey(id, parts), graph)));
         }
         Ok(loaded)
@@ -133,7 +134,7 @@ impl Loader<LinksKey> for Loaders {
         for side in [Side::Required, Side::Dependent] {
             let of_side = keys.iter().filter(|LinksKey(_, wanted)| *wanted == side);
             let ids: Vec<JobId> = of_side.map(|LinksKey(id, _)| *id).collect();
-            let links = self.0.linked_jobs(&ids, side).await?;
+            let links = self.0.linked_jobs(self.1, &ids, side).await?;
             loaded.extend(links.into_iter().map(|(id, links)| (LinksKey(id, side), Arc::new(links))));
         }
         Ok(loaded)
@@ -146,7 +147,7 @@ impl Loader<OutputKey> for Loaders {
 
     async fn load(&self, keys: &[OutputKey]) -> Loaded<OutputKey, Arc<serde_json::Value>> {
         let ids: Vec<JobId> = keys.iter().map(|OutputKey(id)| *id).collect();
-        let outputs = self.0.outputs(&ids).await?;
+        let outputs = self.0.outputs(self.1, &ids).await?;
         Ok(outputs.into_iter().map(|(id, output)| (OutputKey(id), output)).collect())
     }
 }
@@ -157,7 +158,7 @@ impl Loader<AttemptsKey> for Loaders {
 
     async fn load(&self, keys: &[AttemptsKey]) -> Loaded<AttemptsKey, Vec<Arc<Attempt>>> {
         let ids: Vec<JobId> = keys.iter().map(|AttemptsKey(id)| *id).collect();
-        let attempts = self.0.attempts(&ids).await?;
+        let attempts = self.0.attempts(self.1, &ids).await?;
         Ok(attempts.into_iter().map(|(id, attempts)| (AttemptsKey(id), attempts)).collect())
     }
 }
@@ -168,7 +169,7 @@ impl Loader<BlockedKey> for Loaders {
 
     async fn load(&self, keys: &[BlockedKey]) -> Loaded<BlockedKey, Vec<BlockReason>> {
         let jobs: Vec<Arc<Job>> = keys.iter().map(|BlockedKey(job)| job.clone()).collect();
-        let mut reasons = self.0.blocked_by(&jobs).await?;
+        let mut reasons = self.0.blocked_by(self.1, &jobs).await?;
         let found = jobs.into_iter().filter_map(|job| Some((reasons.remove(&job.id)?, BlockedKey(job))));
         Ok(found.map(|(reasons, key)| (key, reasons)).collect())
     }

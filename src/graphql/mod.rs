@@ -18,4 +18,4 @@ mod subscription;
 mod types;
 
 pub use response::{Executed, Outcome};
-pub use schema::{Allowed, Operation, Schema, sdl};
+pub use schema::{Allowed, Operation, Requester, Schema, sdl};

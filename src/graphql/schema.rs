@@ -14,7 +14,7 @@ use super::{
     subscription::Subscription,
     types::node::Node,
 };
-use crate::services::Services;
+use crate::{domain::access::Caller, services::Services};
 
 type Inner = async_graphql::Schema<Query, Mutation, Subscription>;
 
@@ -36,6 +36,15 @@ pub struct Operation {
     pub variables: serde_json::Value,
 }
 
+/// Who wants it, and what it may want.
+#[derive(Debug, Clone)]
+pub struct Requester {
+    /// Who it is.
+    pub caller: Arc<Caller>,
+    /// Which operations the way on which it came allows.
+    pub allowed: Allowed,
+}
+
 /// Which operations a request may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowed {
@@ -45,6 +54,13 @@ pub enum Allowed {
     All,
 }
 
+impl Default for Requester {
+    /// Anybody, who may want anything: where a server is open.
+    fn default() -> Self {
+        Self { caller: Arc::new(Caller::ANYBODY), allowed: Allowed::All }
+    }
+}
+
 impl Schema {
     /// The schema on top of these use cases.
     pub fn new(services: Arc<Services>) -> Self {
@@ -52,8 +68,8 @@ impl Schema {
     }
 
     /// Runs one query or mutation.
-    pub async fn execute(&self, operation: Operation, allowed: Allowed) -> Executed {
-        let (request, operation_type) = match self.request(operation, allowed) {
+    pub async fn execute(&self, operation: Operation, requester: Requester) -> Executed {
+        let (request, operation_type) = match self.request(operation, requester) {
             Ok(request) => request,
             Err(refused) => return refused,
         };
@@ -72,9 +88,9 @@ impl Schema {
     pub fn stream(
         &self,
         operation: Operation,
-        allowed: Allowed,
+        requester: Requester,
     ) -> Result<impl Stream<Item = Executed> + Send + use<>, Executed> {
-        let (request, _) = self.request(operation, allowed)?;
+        let (request, _) = self.request(operation, requester)?;
         Ok(self.inner.execute_stream(request).map(Executed::of))
     }
 
@@ -83,8 +99,9 @@ impl Schema {
     fn request(
         &self,
         operation: Operation,
-        allowed: Allowed,
+        requester: Requester,
     ) -> Result<(Request, Option<OperationType>), Executed> {
+        let Requester { caller, allowed } = requester;
         let Operation { query, operation_name, variables } = operation;
         let mut document = document::parse(&query)
             .map_err(|error| Executed::refused(vec![error], "GRAPHQL_PARSE_FAILED"))?;
@@ -98,7 +115,8 @@ impl Schema {
             .map_err(|error| Executed::refused(vec![error], "GRAPHQL_VALIDATION_FAILED"))?;
         let mut request = Request::new(query)
             .variables(Variables::from_json(variables))
-            .data(Loaders::for_request(self.services.clone()));
+            .data(Loaders::for_request(self.services.clone(), caller.reach()))
+            .data(caller);
         request.operation_name = operation_name;
         request.set_parsed_query(document);
         Ok((request, operation_type))

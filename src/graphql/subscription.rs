@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt, future, stream};
 
 use super::{
     context::ContextExt,
-    error::{bad_argument, bad_id, query_error},
+    error::{bad_argument, bad_id, forbidden, query_error},
     inline::Inline,
     lists::EventEdge,
     lookahead,
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     domain::{
+        access::Scope,
         event::EventPosition,
         id::BatchId,
         list::Order,
@@ -45,8 +46,9 @@ impl Subscription {
         let id = BatchId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
         let parts = lookahead::parts_of_batch(&ctx.look_ahead());
         let services = ctx.services();
+        let scope = ctx.caller().may_read().map_err(forbidden)?;
         let changes = services.follow_batch(id);
-        let first = read(services, id, parts).await.map_err(query_error)?.ok_or_else(|| {
+        let first = read(services, scope, id, parts).await.map_err(query_error)?.ok_or_else(|| {
             let problem =
                 At::Root.field("id").problem(ProblemCode::NotFound, "there is no batch with this id");
             bad_argument(vec![problem])
@@ -54,7 +56,7 @@ impl Subscription {
         let seen = first.batch.version;
         let later = stream::try_unfold((changes, seen), move |(mut changes, seen)| async move {
             while let Some(()) = changes.next().await {
-                let Some(graph) = read(services, id, parts).await? else { return Ok(None) };
+                let Some(graph) = read(services, scope, id, parts).await? else { return Ok(None) };
                 let version = graph.batch.version;
                 // It was read before it was told of, or only might have changed.
                 if version != seen {
@@ -82,7 +84,7 @@ impl Subscription {
         let page = Page::parse(&args, ListKind::Events, Order::OLDEST).map_err(bad_argument)?;
         let filter = filter.unwrap_or_default().parse(None).map_err(bad_argument)?;
         let after = page.after.map(|key| EventPosition::from_key(key.id));
-        let events = ctx.services().follow_events(after, filter).await.map_err(query_error)?;
+        let events = ctx.services().follow_events(ctx.caller(), after, filter).await.map_err(query_error)?;
         Ok(events
             .map(|event| event.map(|event| EventEdge::of(EventNode(Arc::new(event)))).map_err(query_error)))
     }
@@ -90,8 +92,9 @@ impl Subscription {
 
 async fn read(
     services: &Services,
+    scope: Scope,
     id: BatchId,
     parts: Parts,
 ) -> Result<Option<Arc<BatchGraph>>, services::Error> {
-    Ok(services.batches_by_id(&[id], parts).await?.remove(&id))
+    Ok(services.batches_by_id(scope, &[id], parts).await?.remove(&id))
 }

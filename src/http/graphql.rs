@@ -4,6 +4,8 @@
 //! After the draft of <https://graphql.github.io/graphql-over-http/draft/>. The handlers are our own:
 //! the stock integration answers everything with 200 and runs mutations by GET.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{StatusCode, header},
@@ -15,13 +17,18 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     parameters::{Parameters, UrlParameters},
-    sse, websocket,
+    sse::{self, Ends},
+    websocket::{self, Door},
 };
 use crate::{
     config::Limits,
-    graphql::{Allowed, Executed, Operation, Outcome, Schema, sdl},
-    rest::payload::{Unread, read_body},
-    services,
+    domain::access::Caller,
+    graphql::{Allowed, Executed, Operation, Outcome, Requester, Schema, sdl},
+    rest::{
+        auth::{Credentials, Turned},
+        payload::{Unread, read_body},
+    },
+    services::{self, Services},
 };
 
 /// The routes.
@@ -83,6 +90,8 @@ fn range(range: &str) -> (f32, &str) {
 pub struct Served {
     /// What is asked.
     pub schema: Schema,
+    /// What stands behind it, for who must know who asks.
+    pub services: Arc<Services>,
     /// Where operations run: the runtime to which the database's connections belong. Run by the worker that
     /// has the client's connection, an operation would change threads for every packet of its rows.
     pub runtime: Handle,
@@ -95,6 +104,10 @@ pub struct Served {
 async fn post(request: HttpRequest, payload: Payload, served: Data<Served>) -> HttpResponse {
     let limits = served.limits;
     let Some(media) = Media::negotiate(&request) else { return not_acceptable() };
+    let caller = match admit(&request, &served, media).await {
+        Ok(caller) => caller,
+        Err(response) => return response,
+    };
     let body = match read_body(&request, payload, limits.body).await {
         Ok(body) => body,
         Err(Unread::NotJson) => {
@@ -111,7 +124,7 @@ async fn post(request: HttpRequest, payload: Payload, served: Data<Served>) -> H
         .map_err(|error| error.to_string())
         .and_then(Parameters::operation)
     {
-        Ok(operation) => run(&served, operation, Allowed::All, media).await,
+        Ok(operation) => run(&served, operation, Requester { caller, allowed: Allowed::All }, media).await,
         Err(message) => bad_request(media, &message),
     }
 }
@@ -125,12 +138,16 @@ async fn get(request: HttpRequest, payload: Payload, served: Data<Served>) -> Ht
         return HttpResponse::SeeOther().insert_header((header::LOCATION, "/graphiql")).finish();
     }
     let Some(media) = Media::negotiate(&request) else { return not_acceptable() };
+    let caller = match admit(&request, &served, media).await {
+        Ok(caller) => caller,
+        Err(response) => return response,
+    };
     let parameters = Query::<UrlParameters>::from_query(request.query_string());
     let operation = parameters
         .map_err(|error| error.to_string())
         .and_then(|parameters| parameters.into_inner().operation());
     match operation {
-        Ok(operation) => run(&served, operation, Allowed::Reads, media).await,
+        Ok(operation) => run(&served, operation, Requester { caller, allowed: Allowed::Reads }, media).await,
         Err(message) => bad_request(media, &message),
     }
 }
@@ -151,15 +168,19 @@ fn wants_html(request: &HttpRequest) -> bool {
     accept.is_some_and(|accept| accept.split(',').any(|part| range(part).1 == "text/html"))
 }
 
-async fn run(served: &Served, operation: Operation, allowed: Allowed, media: Media) -> HttpResponse {
+async fn run(served: &Served, operation: Operation, requester: Requester, media: Media) -> HttpResponse {
     if media == Media::EventStream {
-        return match served.schema.stream(operation, allowed) {
+        let leaves = served.services.leaves(requester.caller.clone());
+        return match served.schema.stream(operation, requester) {
             Err(executed) if executed.outcome == Outcome::NotAllowed => response(executed, media),
-            streamed => sse::respond(streamed, served.limits.live, served.stop.clone()),
+            streamed => {
+                let ends = Ends { leaves, stop: served.stop.clone() };
+                sse::respond(streamed, served.limits.live, ends)
+            }
         };
     }
     let schema = served.schema.clone();
-    let running = served.runtime.spawn(async move { schema.execute(operation, allowed).await });
+    let running = served.runtime.spawn(async move { schema.execute(operation, requester).await });
     // Stops when the client hangs up.
     match AbortOnDropHandle::new(running).await {
         Ok(executed) => response(executed, media),
@@ -189,11 +210,32 @@ async fn web_socket(request: &HttpRequest, payload: Payload, served: &Served) ->
         let message = "a page of another host may not open a WebSocket here: `Origin` differs from `Host`";
         return error(Media::Json, StatusCode::FORBIDDEN, "FOREIGN_ORIGIN", message);
     }
-    let Served { schema, limits, stop, .. } = served.clone();
-    match websocket::open(request, payload, schema, limits, stop).await {
+    let door = match Door::of(request, &served.services).await {
+        Ok(door) => door,
+        Err(turned) => return turned_away(request, &turned, Media::Json),
+    };
+    match websocket::open(request, payload, door, served).await {
         Ok(response) => response,
         Err(error) => bad_request(Media::Json, &error.to_string()),
     }
+}
+
+/// Who asks, or the answer to somebody who is not let in.
+async fn admit(request: &HttpRequest, served: &Served, media: Media) -> Result<Arc<Caller>, HttpResponse> {
+    let admitted = async { Credentials::of(request)?.admit(&served.services).await };
+    admitted.await.map_err(|turned| turned_away(request, &turned, media))
+}
+
+fn turned_away(request: &HttpRequest, turned: &Turned, media: Media) -> HttpResponse {
+    turned.log(request);
+    let (status, code) = turned.status();
+    let mut response = HttpResponse::build(status);
+    turned.challenge(&mut response);
+    let message = match turned {
+        Turned::Failed(_) => services::UNAVAILABLE.1.to_owned(),
+        Turned::NoToken | Turned::BadToken | Turned::ForeignHost => turned.to_string(),
+    };
+    with_error(response, media, code, &message)
 }
 
 fn bad_request(media: Media, message: &str) -> HttpResponse {

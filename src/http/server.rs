@@ -37,6 +37,7 @@ pub fn start(
     let stopping = CancellationToken::new();
     let served = graphql::Served {
         schema: Schema::new(services.clone()),
+        services: services.clone(),
         runtime: Handle::current(),
         limits,
         stop: stopping.clone(),

@@ -28,7 +28,7 @@ const KEEP_ALIVE: &str = ":\n\n";
 pub fn respond(
     operation: Result<impl Stream<Item = Executed> + Send + 'static, Executed>,
     limits: LiveLimits,
-    stop: CancellationToken,
+    ends: Ends<impl Future<Output = ()> + 'static>,
 ) -> HttpResponse {
     let items = match operation {
         Ok(items) => Either::Left(items),
@@ -38,7 +38,7 @@ pub fn respond(
     let (events, queue) = mpsc::channel(1);
     let (farewell, last) = oneshot::channel();
     rt::spawn(async move {
-        if let Some(reason) = drive(items, &events, limits, &stop).await {
+        if let Some(reason) = drive(items, &events, limits, ends).await {
             // Whoever is gone needs no reason.
             let _ = farewell.send(Bytes::from(format!(": {reason}\n\n")));
         }
@@ -65,14 +65,16 @@ async fn drive(
     items: impl Stream<Item = Executed>,
     events: &mpsc::Sender<Bytes>,
     limits: LiveLimits,
-    stop: &CancellationToken,
+    ends: Ends<impl Future<Output = ()>>,
 ) -> Option<String> {
-    let mut items = std::pin::pin!(items);
+    let Ends { leaves, stop } = ends;
+    let (mut items, mut leaves) = (std::pin::pin!(items), std::pin::pin!(leaves));
     let mut keep_alive = interval(limits.keep_alive);
     keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let slot = tokio::select! {
             () = stop.cancelled() => return Some(STOPPING.into()),
+            () = &mut leaves => return Some(NOT_WELCOME.into()),
             slot = timeout(limits.patience, events.reserve()) => match slot {
                 Ok(Ok(slot)) => slot,
                 Ok(Err(_)) => return None,
@@ -81,6 +83,7 @@ async fn drive(
         };
         tokio::select! {
             () = stop.cancelled() => return Some(STOPPING.into()),
+            () = &mut leaves => return Some(NOT_WELCOME.into()),
             () = events.closed() => return None,
             // The first comes at once: the client then knows that it is connected.
             _ = keep_alive.tick() => slot.send(Bytes::from_static(KEEP_ALIVE.as_bytes())),
@@ -95,4 +98,13 @@ async fn drive(
     }
 }
 
+/// What ends a stream early.
+pub struct Ends<F> {
+    /// The client may no longer be served.
+    pub leaves: F,
+    /// The server stops.
+    pub stop: CancellationToken,
+}
+
+const NOT_WELCOME: &str = "the token is no longer good";
 const STOPPING: &str = "server is stopping";

@@ -12,6 +12,9 @@ use crate::{
 pub fn refused(error: Error) -> HttpResponse {
     match error {
         Error::Rejected(problems) => rejected(problems).response(),
+        Error::Forbidden(error) => {
+            ProblemDocument::new(StatusCode::FORBIDDEN, services::FORBIDDEN, error.to_string()).response()
+        }
         Error::Failed(error) if error.is_unavailable() => {
             tracing::warn!(%error, "the database can't be reached");
             let (code, detail) = services::UNAVAILABLE;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
+    auth::Asking,
     body::BatchBody,
     error::{misshapen, refused, unreadable},
     payload::{Unread, read_body},
@@ -43,15 +44,19 @@ struct ListParameters {
     tenant_id: Option<String>,
 }
 
-async fn list(request: HttpRequest, services: Data<Services>) -> HttpResponse {
+async fn list(request: HttpRequest, asking: Asking, services: Data<Services>) -> HttpResponse {
     let parameters = match Query::<ListParameters>::from_query(request.query_string()) {
         Ok(parameters) => parameters.into_inner(),
         Err(error) => return unreadable(StatusCode::BAD_REQUEST, "BAD_REQUEST", &error.to_string()),
     };
-    answer(list_page(parameters, &services).await)
+    answer(list_page(parameters, &asking, &services).await)
 }
 
-async fn list_page(parameters: ListParameters, services: &Services) -> Result<HttpResponse, Error> {
+async fn list_page(
+    parameters: ListParameters,
+    Asking(caller): &Asking,
+    services: &Services,
+) -> Result<HttpResponse, Error> {
     let ListParameters { limit, cursor, tenant_id } = parameters;
     let at = At::Root;
     let mut problems = Vec::new();
@@ -66,7 +71,7 @@ async fn list_page(parameters: ListParameters, services: &Services) -> Result<Ht
         _ => return Err(problems.into()),
     };
     let filter = BatchFilter { tenant_id: tenant, ..BatchFilter::default() };
-    let slice = services.batches(&filter, &page, Parts::DEFINITION).await?;
+    let slice = services.batches(caller, &filter, &page, Parts::DEFINITION).await?;
 
     let mut response = HttpResponse::Ok();
     if let (true, Some(last)) = (slice.has_next, slice.rows.last()) {
@@ -89,13 +94,24 @@ fn renamed(problem: Problem) -> Problem {
     Problem { path: problem.path.into_iter().map(rename).collect(), ..problem }
 }
 
-async fn read(request: HttpRequest, id: Path<String>, services: Data<Services>) -> HttpResponse {
-    answer(read_one(&request, &id, &services).await)
+async fn read(
+    request: HttpRequest,
+    asking: Asking,
+    id: Path<String>,
+    services: Data<Services>,
+) -> HttpResponse {
+    answer(read_one(&request, &asking, &id, &services).await)
 }
 
-async fn read_one(request: &HttpRequest, id: &str, services: &Services) -> Result<HttpResponse, Error> {
+async fn read_one(
+    request: &HttpRequest,
+    Asking(caller): &Asking,
+    id: &str,
+    services: &Services,
+) -> Result<HttpResponse, Error> {
+    let scope = caller.may_read()?;
     let id = parse(id)?;
-    let mut found = services.batches_by_id(&[id], Parts::DEFINITION).await?;
+    let mut found = services.batches_by_id(scope, &[id], Parts::DEFINITION).await?;
     let graph = found.remove(&id).ok_or_else(|| {
         At::Root.field("id").problem(ProblemCode::NotFound, "there is no batch with this id")
     })?;
@@ -107,6 +123,7 @@ async fn read_one(request: &HttpRequest, id: &str, services: &Services) -> Resul
 
 async fn create(
     request: HttpRequest,
+    Asking(caller): Asking,
     payload: Payload,
     services: Data<Services>,
     limits: Data<Limits>,
@@ -127,7 +144,7 @@ async fn create(
             return refused(at.problem(ProblemCode::InvalidCharacter, "this is not UTF-8").into());
         }
     }
-    answer(services.create_batch(draft).await.map(|graph| {
+    answer(services.create_batch(&caller, draft).await.map(|graph| {
         let mut response = shown(StatusCode::CREATED, &graph);
         if let Ok(location) = header::HeaderValue::from_str(&format!("/batch/{}", graph.batch.id)) {
             response.headers_mut().insert(header::LOCATION, location);
@@ -138,6 +155,7 @@ async fn create(
 
 async fn replace(
     request: HttpRequest,
+    Asking(caller): Asking,
     id: Path<String>,
     payload: Payload,
     services: Data<Services>,
@@ -152,12 +170,18 @@ async fn replace(
         return refused(At::Root.field("id").problem(ProblemCode::ReadOnly, message).into());
     }
     let replacement = Replacement { expected: precondition::expected(&request), draft: body.draft };
-    let replaced = async { services.replace_batch(parse(&id)?, replacement).await };
+    let replaced = async { services.replace_batch(&caller, parse(&id)?, replacement).await };
     answer(replaced.await.map(|graph| shown(StatusCode::OK, &graph)))
 }
 
-async fn remove(request: HttpRequest, id: Path<String>, services: Data<Services>) -> HttpResponse {
-    let removed = async { services.delete_batch(parse(&id)?, precondition::expected(&request)).await };
+async fn remove(
+    request: HttpRequest,
+    Asking(caller): Asking,
+    id: Path<String>,
+    services: Data<Services>,
+) -> HttpResponse {
+    let removed =
+        async { services.delete_batch(&caller, parse(&id)?, precondition::expected(&request)).await };
     answer(removed.await.map(|graph| shown(StatusCode::OK, &graph)))
 }
 

@@ -2,6 +2,7 @@
 //! it does not know unless somebody asked for it. The same services stand behind it as behind
 //! GraphQL.
 
+pub mod auth;
 mod body;
 mod error;
 mod handlers;

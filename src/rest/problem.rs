@@ -69,7 +69,8 @@ impl ProblemDocument {
         document.build(response)
     }
 
-    fn build(&self, mut response: HttpResponseBuilder) -> HttpResponse {
+    /// The same, on a response whose head has something already.
+    pub(super) fn build(&self, mut response: HttpResponseBuilder) -> HttpResponse {
         let body = serde_json::to_vec(self).unwrap_or_default();
         response.content_type("application/problem+json").body(body)
     }

@@ -12,6 +12,7 @@ use futures_util::future::try_join5;
 use super::{ConnectionMap, Error, Services, in_chunks};
 use crate::{
     domain::{
+        access::Scope,
         blocked::{BlockReason, Surroundings, WaitsFor, by_requirements, by_surroundings},
         claim::Running,
         graph::Side,
@@ -40,13 +41,17 @@ struct Found {
 
 impl Services {
     /// For each of these jobs everything that keeps it from running.
-    pub async fn blocked_by(&self, jobs: &[Arc<Job>]) -> Result<HashMap<JobId, Vec<BlockReason>>, Error> {
+    pub async fn blocked_by(
+        &self,
+        scope: Scope,
+        jobs: &[Arc<Job>],
+    ) -> Result<HashMap<JobId, Vec<BlockReason>>, Error> {
         let now = self.now();
-        let found = self.around(jobs).await?;
+        let found = self.around(scope, jobs).await?;
         Ok(jobs.iter().map(|job| (job.id, found.reasons(job, now))).collect())
     }
 
-    async fn around(&self, jobs: &[Arc<Job>]) -> Result<Found, Error> {
+    async fn around(&self, scope: Scope, jobs: &[Arc<Job>]) -> Result<Found, Error> {
         let in_state = |wanted: fn(&JobState) -> bool| jobs.iter().filter(move |job| wanted(&job.state));
         let blocked: Vec<JobId> =
             in_state(|state| matches!(state, JobState::Blocked)).map(|job| job.id).collect();
@@ -65,13 +70,14 @@ impl Services {
             Ok::<_, Error>((running, claims::calls_since(db, self.now() - BELIEVED).await?))
         };
         let canceling = async {
-            let since = in_chunks(&batch_ids, async |ids| batches::canceling_since(db, &ids).await).await?;
+            let since =
+                in_chunks(&batch_ids, async |ids| batches::canceling_since(db, scope, &ids).await).await?;
             Ok(since.into_iter().collect())
         };
         let (links, connections, tenants, (running, calls), canceling_since) = try_join5(
-            self.linked_jobs(&blocked, Side::Required),
-            self.connections_by_id(&connection_ids),
-            self.tenants_by_id(&tenant_ids),
+            self.linked_jobs(scope, &blocked, Side::Required),
+            self.connections_by_id(scope, &connection_ids),
+            self.tenants_by_id(scope, &tenant_ids),
             counts,
             canceling,
         )

@@ -2,9 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Error, Services, by_id, in_chunks, not_found};
+use super::{Error, Services, by_id, in_chunks, no_tenant, not_found};
 use crate::{
     domain::{
+        access::{Caller, Scope},
         connection::{Connection, ConnectionDraft, ConnectionPatch, NewConnection},
         id::ConnectionId,
         list::ConnectionFilter,
@@ -15,34 +16,46 @@ use crate::{
 };
 
 impl Services {
-    /// The connections with these ids.
+    /// The connections with these ids, as far as the scope contains them.
     pub async fn connections_by_id(
         &self,
+        scope: Scope,
         ids: &[ConnectionId],
     ) -> Result<HashMap<ConnectionId, Arc<Connection>>, Error> {
         let db = self.store.reader();
-        let found = in_chunks(ids, async |ids| connections::by_ids(db, &ids).await).await?;
+        let found = in_chunks(ids, async |ids| connections::by_ids(db, scope, &ids).await).await?;
         Ok(by_id(found, |connection| connection.id))
     }
 
     /// A page of the connections that the filter lets through.
     pub async fn connections(
         &self,
+        caller: &Caller,
         filter: &ConnectionFilter,
         page: &Page,
     ) -> Result<Slice<Connection>, Error> {
-        Ok(page.cut(connections::page(self.store.reader(), filter, page).await?))
+        let scope = caller.may_read()?;
+        Ok(page.cut(connections::page(self.store.reader(), scope, filter, page).await?))
     }
 
     /// How many connections the filter lets through.
-    pub async fn connection_count(&self, filter: &ConnectionFilter) -> Result<u64, Error> {
-        Ok(connections::count(self.store.reader(), filter).await?)
+    pub async fn connection_count(&self, caller: &Caller, filter: &ConnectionFilter) -> Result<u64, Error> {
+        let scope = caller.may_read()?;
+        Ok(connections::count(self.store.reader(), scope, filter).await?)
     }
 
     /// Makes a connection.
-    pub async fn create_connection(&self, draft: ConnectionDraft) -> Result<Connection, Error> {
+    pub async fn create_connection(
+        &self,
+        caller: &Caller,
+        draft: ConnectionDraft,
+    ) -> Result<Connection, Error> {
+        let scope = caller.may_administer()?;
         let NewConnection { tenant_id, name, provider, config, max_concurrent_jobs } =
-            NewConnection::parse(draft)?;
+            NewConnection::parse(draft, scope.home())?;
+        if !scope.contains(tenant_id) {
+            return Err(no_tenant().into());
+        }
         let now = self.now();
         let connection = Connection {
             id: ConnectionId::new(now),
@@ -59,10 +72,7 @@ impl Services {
         match connections::insert(transaction.db(), &connection).await? {
             Written::Done => transaction.commit().await?,
             Written::Duplicate => return Err(name_taken(&connection).into()),
-            Written::Reference => {
-                let at = At::Root.field("tenant_id");
-                return Err(at.problem(ProblemCode::NotFound, "there is no tenant with this id").into());
-            }
+            Written::Reference => return Err(no_tenant().into()),
         }
         Ok(connection)
     }
@@ -70,29 +80,33 @@ impl Services {
     /// Changes a connection.
     pub async fn update_connection(
         &self,
+        caller: &Caller,
         id: ConnectionId,
         patch: ConnectionPatch,
     ) -> Result<Connection, Error> {
-        self.change_connection(id, |connection| patch.apply(connection)).await
+        self.change_connection(caller, id, |connection| patch.apply(connection)).await
     }
 
     /// Takes a connection out of use: no new batch can name it; those that do go on. One that is
     /// archived already stays as it is.
-    pub async fn archive_connection(&self, id: ConnectionId) -> Result<Connection, Error> {
+    pub async fn archive_connection(&self, caller: &Caller, id: ConnectionId) -> Result<Connection, Error> {
         let now = self.now();
         let archive = |connection: Connection| {
             Ok(Connection { archived_at: connection.archived_at.or(Some(now)), ..connection })
         };
-        self.change_connection(id, archive).await
+        self.change_connection(caller, id, archive).await
     }
 
     async fn change_connection(
         &self,
+        caller: &Caller,
         id: ConnectionId,
         change: impl FnOnce(Connection) -> Result<Connection, Vec<Problem>>,
     ) -> Result<Connection, Error> {
+        let scope = caller.may_administer()?;
         let transaction = self.store.write().await?;
-        let old = connections::lock(transaction.db(), id).await?.ok_or_else(|| not_found("connection"))?;
+        let old =
+            connections::lock(transaction.db(), scope, id).await?.ok_or_else(|| not_found("connection"))?;
         let new = change(old.clone())?;
         if new == old {
             return Ok(old);
@@ -106,10 +120,11 @@ impl Services {
     }
 
     /// Removes a connection that nothing uses, and says what it was.
-    pub async fn delete_connection(&self, id: ConnectionId) -> Result<Connection, Error> {
+    pub async fn delete_connection(&self, caller: &Caller, id: ConnectionId) -> Result<Connection, Error> {
+        let scope = caller.may_administer()?;
         let transaction = self.store.write().await?;
         let connection =
-            connections::lock(transaction.db(), id).await?.ok_or_else(|| not_found("connection"))?;
+            connections::lock(transaction.db(), scope, id).await?.ok_or_else(|| not_found("connection"))?;
         match connections::delete(transaction.db(), id).await? {
             Written::Done => transaction.commit().await?,
             Written::Duplicate | Written::Reference => {

@@ -12,6 +12,7 @@ use futures_util::future::{OptionFuture, try_join, try_join3};
 use super::{Error, Services};
 use crate::{
     domain::{
+        access::{Caller, Scope},
         batch::Batch,
         connection::Connection,
         graph::JobGraph,
@@ -128,37 +129,42 @@ impl Services {
     /// A page of the batches that the filter lets through, with these parts.
     pub async fn batches(
         &self,
+        caller: &Caller,
         filter: &BatchFilter,
         page: &Page,
         parts: Parts,
     ) -> Result<Slice<Arc<BatchGraph>>, Error> {
+        let scope = caller.may_read()?;
         let db = self.store.reader();
-        let slice = page.cut(batches::page(db, filter, page).await?);
+        let slice = page.cut(batches::page(db, scope, filter, page).await?);
         let ids: Vec<BatchId> = slice.rows.iter().map(|batch| batch.id).collect();
-        let fetched = Fetched::fetch(db, &ids, parts).await?;
+        let fetched = Fetched::fetch(db, scope, &ids, parts).await?;
         let (has_previous, has_next) = (slice.has_previous, slice.has_next);
-        let mut graphs = self.whole(slice.rows, fetched, parts).await?;
+        let mut graphs = self.whole(scope, slice.rows, fetched, parts).await?;
         // One that was deleted meanwhile leaves a gap, and nothing else.
         let rows = ids.iter().filter_map(|id| graphs.remove(id)).collect();
         Ok(Slice { rows, has_previous, has_next })
     }
 
     /// How many batches the filter lets through.
-    pub async fn batch_count(&self, filter: &BatchFilter) -> Result<u64, Error> {
-        Ok(batches::count(self.store.reader(), filter).await?)
+    pub async fn batch_count(&self, caller: &Caller, filter: &BatchFilter) -> Result<u64, Error> {
+        let scope = caller.may_read()?;
+        Ok(batches::count(self.store.reader(), scope, filter).await?)
     }
 
-    /// The batches with these ids, with these parts.
+    /// The batches with these ids, as far as the scope contains them, with these parts.
     pub async fn batches_by_id(
         &self,
+        scope: Scope,
         ids: &[BatchId],
         parts: Parts,
     ) -> Result<HashMap<BatchId, Arc<BatchGraph>>, Error> {
         let db = self.store.reader();
         let mut graphs = HashMap::new();
         for ids in ids.chunks(store::CHUNK) {
-            let (rows, fetched) = try_join(batches::by_ids(db, ids), Fetched::fetch(db, ids, parts)).await?;
-            graphs.extend(self.whole(rows, fetched, parts).await?);
+            let batches = batches::by_ids(db, scope, ids);
+            let (rows, fetched) = try_join(batches, Fetched::fetch(db, scope, ids, parts)).await?;
+            graphs.extend(self.whole(scope, rows, fetched, parts).await?);
         }
         Ok(graphs)
     }
@@ -166,6 +172,7 @@ impl Services {
     /// Puts batches and their parts together; those that were replaced meanwhile are read again.
     async fn whole(
         &self,
+        scope: Scope,
         batches: Vec<Batch>,
         fetched: Fetched,
         parts: Parts,
@@ -173,8 +180,8 @@ impl Services {
         let (mut graphs, torn) = fetched.assemble(batches, parts);
         if !torn.is_empty() {
             let snapshot = self.store.snapshot().await?;
-            let batches = batches::by_ids(snapshot.db(), &torn).await?;
-            let fetched = Fetched::fetch(snapshot.db(), &torn, parts).await?;
+            let batches = batches::by_ids(snapshot.db(), scope, &torn).await?;
+            let fetched = Fetched::fetch(snapshot.db(), scope, &torn, parts).await?;
             let (whole, torn) = fetched.assemble(batches, parts);
             if let Some(id) = torn.first() {
                 let id = id.uuid();
@@ -195,7 +202,7 @@ struct Fetched {
 }
 
 impl Fetched {
-    async fn fetch(db: &impl Db, ids: &[BatchId], parts: Parts) -> Result<Self, store::Error> {
+    async fn fetch(db: &impl Db, scope: Scope, ids: &[BatchId], parts: Parts) -> Result<Self, store::Error> {
         if ids.is_empty() {
             return Ok(Self::default());
         }
@@ -205,9 +212,11 @@ impl Fetched {
             WantedConnections::OfJobs => Some(Users::BatchesAndJobs),
         };
         let of_jobs = JobParts { edges: parts.edges, required_objects: parts.required_objects };
-        let jobs: OptionFuture<_> = parts.wants_jobs().then(|| jobs::of_batches(db, ids, of_jobs)).into();
-        let connections: OptionFuture<_> = users.map(|users| connections::of_batches(db, ids, users)).into();
-        let counts: OptionFuture<_> = parts.wants_counts_alone().then(|| jobs::counts(db, ids)).into();
+        let jobs: OptionFuture<_> =
+            parts.wants_jobs().then(|| jobs::of_batches(db, scope, ids, of_jobs)).into();
+        let connections: OptionFuture<_> =
+            users.map(|users| connections::of_batches(db, scope, ids, users)).into();
+        let counts: OptionFuture<_> = parts.wants_counts_alone().then(|| jobs::counts(db, scope, ids)).into();
         let (jobs, counts, connections) =
             try_join3(async { jobs.await.transpose() }, async { counts.await.transpose() }, async {
                 connections.await.transpose()

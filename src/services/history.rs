@@ -18,6 +18,7 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
+        access::{Caller, Scope},
         event::{Event, EventFilter, EventPosition},
         id::BatchId,
         page::{Page, Slice},
@@ -117,7 +118,7 @@ impl Reader {
             return events::some_are_hidden(db).await;
         };
         loop {
-            let new = events::after(db, position, &EventFilter::default(), READ).await?;
+            let new = events::after(db, Scope::SLUICE, position, &EventFilter::default(), READ).await?;
             let Some(last) = new.last() else { break };
             position = last.position;
             self.position = Some(position);
@@ -133,29 +134,38 @@ impl Reader {
 
 impl Services {
     /// A page of the events that the filter lets through.
-    pub async fn events(&self, filter: &EventFilter, page: &Page) -> Result<Slice<Event>, Error> {
-        Ok(page.cut(events::page(self.store.reader(), filter, page).await?))
+    pub async fn events(
+        &self,
+        caller: &Caller,
+        filter: &EventFilter,
+        page: &Page,
+    ) -> Result<Slice<Event>, Error> {
+        let scope = caller.may_read()?;
+        Ok(page.cut(events::page(self.store.reader(), scope, filter, page).await?))
     }
 
     /// How many events the filter lets through.
-    pub async fn event_count(&self, filter: &EventFilter) -> Result<u64, Error> {
-        Ok(events::count(self.store.reader(), filter).await?)
+    pub async fn event_count(&self, caller: &Caller, filter: &EventFilter) -> Result<u64, Error> {
+        let scope = caller.may_read()?;
+        Ok(events::count(self.store.reader(), scope, filter).await?)
     }
 
     /// Every event after this position that the filter lets through: from the table first, then live,
     /// none lost and none twice, in order. Without a position, those that come from now on.
     pub async fn follow_events(
         &self,
+        caller: &Caller,
         after: Option<EventPosition>,
         filter: EventFilter,
-    ) -> Result<impl Stream<Item = Result<Event, Error>> + Send + 'static, Error> {
+    ) -> Result<impl Stream<Item = Result<Event, Error>> + Send + 'static + use<>, Error> {
+        let scope = caller.may_read()?;
         let live = self.history.join();
         let position = match after {
             Some(position) => position,
             None => events::end(self.store.reader()).await?,
         };
         let (store, ready) = (self.store.clone(), VecDeque::new());
-        let following = Following { store, live, filter, position, ready, source: Source::Table };
+        let following = Following { store, live, scope, filter, position, ready, source: Source::Table };
         Ok(stream::unfold(following, |mut following| async move {
             let next = following.next().await?;
             Some((next, following))
@@ -178,6 +188,7 @@ enum Source {
 struct Following {
     store: Store,
     live: broadcast::Receiver<Live>,
+    scope: Scope,
     filter: EventFilter,
     position: EventPosition,
     ready: VecDeque<Event>,
@@ -211,7 +222,7 @@ impl Following {
     /// Reads on in the table. When there is nothing more to read, what comes next comes live: whatever was
     /// not to be seen yet will be handed out, since this was registered before it looked.
     async fn read_table(&mut self) -> Result<(), store::Error> {
-        let read = events::after(self.store.reader(), self.position, &self.filter, READ).await?;
+        let read = events::after(self.store.reader(), self.scope, self.position, &self.filter, READ).await?;
         if (read.len() as u64) < READ {
             self.source = Source::Live;
         }
@@ -227,7 +238,7 @@ impl Following {
         let seen = self.position;
         for event in events.iter().filter(|event| event.position > seen) {
             self.position = event.position;
-            if self.filter.matches(&event.event) {
+            if self.scope.contains(event.event.tenant_id) && self.filter.matches(&event.event) {
                 self.ready.push_back(event.clone());
             }
         }

@@ -1,6 +1,7 @@
 //! What can be done with Sluice, one transaction each. Both interfaces stand on these, so that no
 //! rule is written twice.
 
+mod admission;
 mod batches;
 mod blocked;
 mod connections;
@@ -11,6 +12,7 @@ mod jobs;
 mod random;
 mod runs;
 mod tenants;
+mod tokens;
 pub mod wakeups;
 
 use std::{collections::HashMap, hash::Hash, sync::Arc};
@@ -23,6 +25,7 @@ pub use graphs::{BatchGraph, ConnectionMap, Parts, WantedConnections};
 pub use history::BatchChanges;
 pub use runs::{Answer, Beat, Heard, Reaped, Started};
 
+use admission::Admission;
 use gather::Gather;
 use history::Follower;
 use runs::{ClaimQueue, Reporting, Runs};
@@ -31,6 +34,7 @@ use wakeups::Wakeups;
 use crate::{
     clock::Clock,
     domain::{
+        access::{Forbidden, Openness},
         draft::BatchLimits,
         problem::{At, Problem, ProblemCode},
     },
@@ -47,6 +51,7 @@ pub struct Services {
     reports: Gather<Vec<Reporting>, Vec<Answer>>,
     claims: ClaimQueue,
     history: Follower,
+    admission: Admission,
     stop: watch::Sender<bool>,
 }
 
@@ -56,9 +61,23 @@ pub enum Error {
     /// The caller asked for something that can't be; nothing was changed.
     #[error("rejected: {0:?}")]
     Rejected(Vec<Problem>),
+    /// The caller may not do this, whatever there is; nothing was changed.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// It is our fault or the database's.
     #[error(transparent)]
     Failed(Arc<store::Error>),
+}
+
+impl Error {
+    /// The same for another one who waits for it.
+    pub fn share(&self) -> Self {
+        match self {
+            Self::Rejected(problems) => Self::Rejected(problems.clone()),
+            Self::Forbidden(forbidden) => Self::Forbidden(*forbidden),
+            Self::Failed(error) => Self::Failed(error.clone()),
+        }
+    }
 }
 
 impl From<store::Error> for Error {
@@ -73,6 +92,9 @@ pub const UNAVAILABLE: (&str, &str) =
 /// What they are told where we are.
 pub const INTERNAL: (&str, &str) =
     ("INTERNAL", "this failed, and the fault is Sluice's; the server's log says more");
+
+/// The code of what a caller may not do.
+pub const FORBIDDEN: &str = "FORBIDDEN";
 
 /// What the database says when it stands against us, as far as callers need to know.
 pub use store::Error as Failure;
@@ -92,14 +114,15 @@ impl From<Problem> for Error {
 impl Services {
     /// The use cases on this store. Must be called on a Tokio runtime: claims and reports gather in
     /// tasks of their own.
-    pub fn new(store: Store, clock: Clock, limits: BatchLimits) -> Self {
+    pub fn new(store: Store, clock: Clock, limits: BatchLimits, openness: Openness) -> Self {
         let wakeups = Arc::new(Wakeups::default());
         let runs = Runs { store: store.clone(), clock: clock.clone(), wakeups: wakeups.clone() };
         let (stop, stopped) = watch::channel(false);
         let reports = runs::reports(&runs);
         let claims = ClaimQueue::start(runs, stopped);
         let history = history::follower(&store, &clock, &wakeups);
-        Self { store, clock, limits, wakeups, reports, claims, history, stop }
+        let admission = Admission::new(openness, &wakeups);
+        Self { store, clock, limits, wakeups, reports, claims, history, admission, stop }
     }
 
     /// The wake-ups of this server.
@@ -130,6 +153,11 @@ impl Services {
 /// The object that a request names by its `id` is not there.
 fn not_found(what: &str) -> Problem {
     At::Root.field("id").problem(ProblemCode::NotFound, format!("there is no {what} with this id"))
+}
+
+/// A tenant that a request names is not there, or is not to be seen.
+fn no_tenant() -> Problem {
+    At::Root.field("tenant_id").problem(ProblemCode::NotFound, "there is no tenant with this id")
 }
 
 /// Fetches any number of keys, a bounded number a statement.

@@ -11,17 +11,22 @@ pub enum Topic {
     Work,
     /// The history has grown.
     History,
+    /// A token was made or revoked.
+    Access,
 }
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 2] = [Self::Work, Self::History];
+    pub const ALL: [Self; 3] = [Self::Work, Self::History, Self::Access];
+    /// What a change of a batch changes.
+    pub const OF_BATCHES: [Self; 2] = [Self::Work, Self::History];
 
     /// The name that goes to other servers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Work => "work",
             Self::History => "history",
+            Self::Access => "access",
         }
     }
 
@@ -36,6 +41,7 @@ impl Topic {
 pub struct Counts {
     work: u64,
     history: u64,
+    access: u64,
 }
 
 impl Counts {
@@ -44,6 +50,7 @@ impl Counts {
         match topic {
             Topic::Work => self.work,
             Topic::History => self.history,
+            Topic::Access => self.access,
         }
     }
 
@@ -51,6 +58,7 @@ impl Counts {
         match topic {
             Topic::Work => &mut self.work,
             Topic::History => &mut self.history,
+            Topic::Access => &mut self.access,
         }
     }
 }
@@ -60,6 +68,7 @@ impl Counts {
 pub struct Wakeups {
     work: watch::Sender<()>,
     history: watch::Sender<()>,
+    access: watch::Sender<()>,
     own: watch::Sender<Counts>,
     expiry: watch::Sender<DateTime<Utc>>,
 }
@@ -69,6 +78,7 @@ impl Default for Wakeups {
         Self {
             work: watch::Sender::default(),
             history: watch::Sender::default(),
+            access: watch::Sender::default(),
             own: watch::Sender::default(),
             expiry: watch::Sender::new(DateTime::<Utc>::MAX_UTC),
         }
@@ -111,6 +121,7 @@ impl Wakeups {
         match topic {
             Topic::Work => self.work.send_replace(()),
             Topic::History => self.history.send_replace(()),
+            Topic::Access => self.access.send_replace(()),
         }
     }
 
@@ -119,6 +130,7 @@ impl Wakeups {
         match topic {
             Topic::Work => self.work.subscribe(),
             Topic::History => self.history.subscribe(),
+            Topic::Access => self.access.subscribe(),
         }
     }
 

@@ -3,14 +3,20 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait,
     sea_query::{OnConflict, SimpleExpr},
 };
 use serde_json::Value;
 
-use super::{Error, keys::is_any_of, many::Update};
+use super::{
+    Error,
+    keys::{is_any_of, seen_in},
+    many::Update,
+};
 use crate::{
     domain::{
+        access::Scope,
         attempt::{Attempt, AttemptEnd, AttemptOutcome, JobError, Progress},
         id::{BatchId, JobId},
         lease::{LeaseDuration, LeaseHash},
@@ -18,7 +24,7 @@ use crate::{
     },
     entity::{
         attempt::{Column, Entity, Model},
-        output,
+        job, output,
     },
 };
 
@@ -57,10 +63,21 @@ pub(super) fn with_leases(leases: &[LeaseHash]) -> SimpleExpr {
 }
 
 /// The attempts at these jobs, oldest first.
-pub async fn of_jobs(db: &impl ConnectionTrait, jobs: &[JobId]) -> Result<Vec<Attempt>, Error> {
-    let select = Entity::find().filter(is_any_of(Column::JobId, jobs));
+pub async fn of_jobs(db: &impl ConnectionTrait, scope: Scope, jobs: &[JobId]) -> Result<Vec<Attempt>, Error> {
+    let select = Entity::find().filter(of_seen_jobs(Column::JobId, scope, jobs));
     let rows = select.order_by_asc(Column::JobId).order_by_asc(Column::Number).all(db).await?;
     rows.into_iter().map(Attempt::try_from).collect()
+}
+
+/// Rows of those of these jobs that the scope contains. `job_id` is the column with the id of the row's job.
+fn of_seen_jobs(job_id: impl ColumnTrait, scope: Scope, jobs: &[JobId]) -> Condition {
+    let seen = scope.tenant().map(|_| {
+        let seen = job::Entity::find().select_only().column(job::Column::Id);
+        let seen =
+            seen.filter(is_any_of(job::Column::Id, jobs)).filter(seen_in(scope, job::Column::TenantId));
+        job_id.in_subquery(seen.into_query())
+    });
+    Condition::all().add(is_any_of(job_id, jobs)).add_option(seen)
 }
 
 /// The leases that have expired by now, those that did so first first.
@@ -130,8 +147,13 @@ pub async fn update(db: &impl ConnectionTrait, attempts: &[&Attempt]) -> Result<
 }
 
 /// What these jobs have put out, those that have.
-pub async fn outputs(db: &impl ConnectionTrait, jobs: &[JobId]) -> Result<Vec<(JobId, Value)>, Error> {
-    let rows = output::Entity::find().filter(is_any_of(output::Column::JobId, jobs)).all(db).await?;
+pub async fn outputs(
+    db: &impl ConnectionTrait,
+    scope: Scope,
+    jobs: &[JobId],
+) -> Result<Vec<(JobId, Value)>, Error> {
+    let rows =
+        output::Entity::find().filter(of_seen_jobs(output::Column::JobId, scope, jobs)).all(db).await?;
     Ok(rows.into_iter().map(|row| (JobId::from_uuid(row.job_id), row.output)).collect())
 }
 

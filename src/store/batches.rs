@@ -14,11 +14,12 @@ use uuid::Uuid;
 use super::{
     Db, Error, Guarded, Written,
     columns::{Columns, read_all},
-    keys::is_any_of,
+    keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
 };
 use crate::{
     domain::{
+        access::Scope,
         batch::{Batch, BatchState, BatchStatus, FailurePolicy},
         event::EventKind,
         id::{BatchId, ConnectionId, TenantId},
@@ -68,14 +69,20 @@ pub(super) fn select() -> Select<Entity> {
     Entity::find().select_only().columns(COLUMNS)
 }
 
+/// Selects what [`batch`] reads, of what the scope contains.
+pub(super) fn seen(scope: Scope) -> Select<Entity> {
+    select().filter(seen_in(scope, Column::TenantId))
+}
+
 /// The batches with these ids, in no order.
-pub async fn by_ids(db: &impl Db, ids: &[BatchId]) -> Result<Vec<Batch>, Error> {
-    read_all(db, &select().filter(is_any_of(Column::Id, ids)).into_query(), batch).await
+pub async fn by_ids(db: &impl Db, scope: Scope, ids: &[BatchId]) -> Result<Vec<Batch>, Error> {
+    read_all(db, &seen(scope).filter(is_any_of(Column::Id, ids)).into_query(), batch).await
 }
 
 /// Those of these batches that are being canceled, each with the time at which that was asked for, UTC.
 pub async fn canceling_since(
     db: &impl ConnectionTrait,
+    scope: Scope,
     ids: &[BatchId],
 ) -> Result<Vec<(BatchId, DateTimeUtc)>, Error> {
     let canceled_at = event::Entity::find()
@@ -92,6 +99,7 @@ pub async fn canceling_since(
         .column(Column::Id)
         .expr_as(canceled_at, "canceled_at")
         .filter(is_any_of(Column::Id, ids))
+        .filter(seen_in(scope, Column::TenantId))
         .filter(Column::Status.eq(BatchStatus::Canceling.name()))
         .into_tuple()
         .all(db)
@@ -100,8 +108,8 @@ pub async fn canceling_since(
 }
 
 /// The batch with this id, locked until the transaction ends.
-pub async fn lock(db: &impl Db, id: BatchId) -> Result<Option<Batch>, Error> {
-    let select = select().filter(Column::Id.eq(id.uuid())).lock_exclusive().into_query();
+pub async fn lock(db: &impl Db, scope: Scope, id: BatchId) -> Result<Option<Batch>, Error> {
+    let select = seen(scope).filter(Column::Id.eq(id.uuid())).lock_exclusive().into_query();
     Ok(read_all(db, &select, batch).await?.pop())
 }
 
@@ -121,10 +129,12 @@ pub struct UsedKey {
 /// Those of the keys that were used before, by these tenants.
 pub async fn by_idempotency_keys(
     db: &impl ConnectionTrait,
+    scope: Scope,
     tenants: &HashSet<TenantId>,
     keys: &[&Idempotency],
 ) -> Result<Vec<UsedKey>, Error> {
     let rows = Entity::find()
+        .filter(seen_in(scope, Column::TenantId))
         .filter(Column::TenantId.is_in(tenants.iter().map(|tenant| tenant.uuid())))
         .filter(Column::IdempotencyKey.is_in(keys.iter().map(|used| &*used.key)))
         .all(db)
@@ -143,22 +153,27 @@ pub async fn by_idempotency_keys(
 }
 
 /// The rows of a page, in the order in which it is walked.
-pub async fn page(db: &impl Db, filter: &BatchFilter, page: &Page) -> Result<Vec<Batch>, Error> {
+pub async fn page(
+    db: &impl Db,
+    scope: Scope,
+    filter: &BatchFilter,
+    page: &Page,
+) -> Result<Vec<Batch>, Error> {
     let field = match page.order.field {
         SortField::CreatedAt => None,
         SortField::UpdatedAt => Some(Column::UpdatedAt),
         SortField::Priority => Some(Column::Priority),
     };
     let columns = SortColumns { field, id: Column::Id };
-    read_all(db, &keyset::cut(matching(filter), page, columns).into_query(), batch).await
+    read_all(db, &keyset::cut(matching(scope, filter), page, columns).into_query(), batch).await
 }
 
 /// How many batches the filter lets through.
-pub async fn count(db: &impl ConnectionTrait, filter: &BatchFilter) -> Result<u64, Error> {
-    Ok(matching(filter).count(db).await?)
+pub async fn count(db: &impl ConnectionTrait, scope: Scope, filter: &BatchFilter) -> Result<u64, Error> {
+    Ok(matching(scope, filter).count(db).await?)
 }
 
-fn matching(filter: &BatchFilter) -> Select<Entity> {
+fn matching(scope: Scope, filter: &BatchFilter) -> Select<Entity> {
     let BatchFilter { tenant_id, statuses, source_connection_id, destination_connection_id, connection_id } =
         filter;
     let statuses =
@@ -176,7 +191,7 @@ fn matching(filter: &BatchFilter) -> Select<Entity> {
             destination_connection_id.map(|connection| Column::DestinationConnectionId.eq(connection.uuid())),
         )
         .add_option(either);
-    select().filter(all)
+    seen(scope).filter(all)
 }
 
 /// Adds batches. `Duplicate` when an idempotency key was used before, `Reference` when a connection

@@ -8,12 +8,13 @@ use sea_orm::{
 use super::{
     Db, Error, Written,
     columns::{Columns, read_all},
-    keys::is_any_of,
+    keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
     tenants::concurrency,
 };
 use crate::{
     domain::{
+        access::Scope,
         connection::{Config, Connection},
         id::{BatchId, ConnectionId, TenantId},
         list::{Archived, ConnectionFilter},
@@ -29,8 +30,8 @@ use crate::{
 };
 
 /// The connections with these ids, in no order.
-pub async fn by_ids(db: &impl Db, ids: &[ConnectionId]) -> Result<Vec<Connection>, Error> {
-    read_all(db, &Entity::find().filter(is_any_of(Column::Id, ids)).into_query(), connection).await
+pub async fn by_ids(db: &impl Db, scope: Scope, ids: &[ConnectionId]) -> Result<Vec<Connection>, Error> {
+    read_all(db, &seen(scope).filter(is_any_of(Column::Id, ids)).into_query(), connection).await
 }
 
 /// Whose connections are asked for.
@@ -43,7 +44,12 @@ pub enum Users {
 }
 
 /// The connections that these batches use, in no order.
-pub async fn of_batches(db: &impl Db, batches: &[BatchId], users: Users) -> Result<Vec<Connection>, Error> {
+pub async fn of_batches(
+    db: &impl Db,
+    scope: Scope,
+    batches: &[BatchId],
+    users: Users,
+) -> Result<Vec<Connection>, Error> {
     let of_batches = |column| {
         let select = batch::Entity::find().select_only().column(column);
         select.filter(is_any_of(batch::Column::Id, batches)).into_query()
@@ -60,27 +66,36 @@ pub async fn of_batches(db: &impl Db, batches: &[BatchId], users: Users) -> Resu
     }
     // One set of ids, and not three conditions with OR between them: those would be tried on every
     // connection that there is.
-    read_all(db, &Entity::find().filter(Column::Id.in_subquery(used)).into_query(), connection).await
+    read_all(db, &seen(scope).filter(Column::Id.in_subquery(used)).into_query(), connection).await
 }
 
 /// The connection with this id, locked until the transaction ends.
-pub async fn lock(db: &impl Db, id: ConnectionId) -> Result<Option<Connection>, Error> {
-    let select = Entity::find_by_id(id.uuid()).lock_exclusive().into_query();
+pub async fn lock(db: &impl Db, scope: Scope, id: ConnectionId) -> Result<Option<Connection>, Error> {
+    let select = seen(scope).filter(Column::Id.eq(id.uuid())).lock_exclusive().into_query();
     Ok(read_all(db, &select, connection).await?.pop())
 }
 
 /// The rows of a page, in the order in which it is walked.
-pub async fn page(db: &impl Db, filter: &ConnectionFilter, page: &Page) -> Result<Vec<Connection>, Error> {
+pub async fn page(
+    db: &impl Db,
+    scope: Scope,
+    filter: &ConnectionFilter,
+    page: &Page,
+) -> Result<Vec<Connection>, Error> {
     let columns = SortColumns { field: None, id: Column::Id };
-    read_all(db, &keyset::cut(matching(filter), page, columns).into_query(), connection).await
+    read_all(db, &keyset::cut(matching(scope, filter), page, columns).into_query(), connection).await
 }
 
 /// How many connections the filter lets through.
-pub async fn count(db: &impl ConnectionTrait, filter: &ConnectionFilter) -> Result<u64, Error> {
-    Ok(matching(filter).count(db).await?)
+pub async fn count(db: &impl ConnectionTrait, scope: Scope, filter: &ConnectionFilter) -> Result<u64, Error> {
+    Ok(matching(scope, filter).count(db).await?)
 }
 
-fn matching(filter: &ConnectionFilter) -> Select<Entity> {
+fn seen(scope: Scope) -> Select<Entity> {
+    Entity::find().filter(seen_in(scope, Column::TenantId))
+}
+
+fn matching(scope: Scope, filter: &ConnectionFilter) -> Select<Entity> {
     let ConnectionFilter { tenant_id, provider, name, archived } = filter;
     let archived = archived.map(|archived| match archived {
         Archived::Yes => Column::ArchivedAt.is_not_null(),
@@ -91,7 +106,7 @@ fn matching(filter: &ConnectionFilter) -> Select<Entity> {
         .add_option(provider.as_deref().map(|provider| Column::Provider.eq(provider)))
         .add_option(name.as_deref().map(|name| Column::Name.eq(name)))
         .add_option(archived);
-    Entity::find().filter(all)
+    seen(scope).filter(all)
 }
 
 /// Adds a connection; `Duplicate` when its name is taken, `Reference` when its tenant is missing.

@@ -10,9 +10,15 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Db, Error, columns::read_all, jobs};
+use super::{
+    Db, Error,
+    columns::read_all,
+    jobs,
+    keys::{any_of, seen_in},
+};
 use crate::{
     domain::{
+        access::Scope,
         graph::{Edge, Side},
         id::{BatchId, JobId},
         job::{LinkedJob, RequirementKind},
@@ -39,7 +45,12 @@ pub struct StoredEdge {
 
 /// The jobs at the other ends of these jobs' edges: those that they require, or those that depend
 /// on them. In the order of the batch, for each job that was asked about.
-pub async fn linked_to(db: &impl Db, ids: &[JobId], other: Side) -> Result<Vec<LinkedJob>, Error> {
+pub async fn linked_to(
+    db: &impl Db,
+    scope: Scope,
+    ids: &[JobId],
+    other: Side,
+) -> Result<Vec<LinkedJob>, Error> {
     let (other_end, own_end) = match other {
         Side::Required => (Column::Required, Column::Dependent),
         Side::Dependent => (Column::Dependent, Column::Required),
@@ -59,7 +70,8 @@ pub async fn linked_to(db: &impl Db, ids: &[JobId], other: Side) -> Result<Vec<L
         .column_as(Column::Kind, "kind")
         .join(JoinType::InnerJoin, to_edge)
         .join_as(JoinType::InnerJoin, to_own, own)
-        .filter(super::keys::any_of(of, ids))
+        .filter(any_of(of, ids))
+        .filter(seen_in(scope, job::Column::TenantId))
         .order_by_asc(job::Column::Position)
         .order_by_asc(Column::Kind)
         .into_query();

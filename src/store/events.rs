@@ -12,9 +12,10 @@ use sea_orm::{
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::Error;
+use super::{Error, keys::seen_in};
 use crate::{
     domain::{
+        access::Scope,
         attempt::JobError,
         event::{Actor, Change, Event, EventFilter, EventKind, EventPosition, NewEvent},
         id::{BatchId, JobId, TenantId},
@@ -42,18 +43,19 @@ pub async fn append(db: &impl ConnectionTrait, events: &[NewEvent]) -> Result<()
 /// The events after this position that the filter lets through, in order.
 pub async fn after(
     db: &impl ConnectionTrait,
+    scope: Scope,
     position: EventPosition,
     filter: &EventFilter,
     most: u64,
 ) -> Result<Vec<Event>, Error> {
-    let select = visible(db, filter).filter(beyond(position, Direction::Ascending));
+    let select = visible(db, scope, filter).filter(beyond(position, Direction::Ascending));
     let rows = select.order_by_asc(Column::Xact).order_by_asc(Column::Id).limit(most).all(db).await?;
     rows.into_iter().map(Event::try_from).collect()
 }
 
 /// Where the history ends now, as readers see it.
 pub async fn end(db: &impl ConnectionTrait) -> Result<EventPosition, Error> {
-    let last = visible(db, &EventFilter::default())
+    let last = visible(db, Scope::SLUICE, &EventFilter::default())
         .order_by_desc(Column::Xact)
         .order_by_desc(Column::Id)
         .limit(1)
@@ -72,8 +74,13 @@ pub async fn some_are_hidden(db: &impl ConnectionTrait) -> Result<bool, Error> {
 }
 
 /// The rows of a page, in the order in which it is walked.
-pub async fn page(db: &impl ConnectionTrait, filter: &EventFilter, page: &Page) -> Result<Vec<Event>, Error> {
-    let mut select = visible(db, filter).limit(page.rows_to_fetch());
+pub async fn page(
+    db: &impl ConnectionTrait,
+    scope: Scope,
+    filter: &EventFilter,
+    page: &Page,
+) -> Result<Vec<Event>, Error> {
+    let mut select = visible(db, scope, filter).limit(page.rows_to_fetch());
     for (key, follows) in
         [(&page.after, page.order.direction), (&page.before, page.order.direction.reversed())]
     {
@@ -90,14 +97,14 @@ pub async fn page(db: &impl ConnectionTrait, filter: &EventFilter, page: &Page) 
 }
 
 /// How many events the filter lets through.
-pub async fn count(db: &impl ConnectionTrait, filter: &EventFilter) -> Result<u64, Error> {
-    Ok(visible(db, filter).count(db).await?)
+pub async fn count(db: &impl ConnectionTrait, scope: Scope, filter: &EventFilter) -> Result<u64, Error> {
+    Ok(visible(db, scope, filter).count(db).await?)
 }
 
 /// PostgreSQL: every transaction below this has ended.
 const VISIBLE: &str = "xact < pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
 
-fn visible(db: &impl ConnectionTrait, filter: &EventFilter) -> Select<Entity> {
+fn visible(db: &impl ConnectionTrait, scope: Scope, filter: &EventFilter) -> Select<Entity> {
     let EventFilter { tenant_id, batch_id, job_id, kinds } = filter;
     let kinds = (!kinds.is_empty()).then(|| Column::Kind.is_in(kinds.iter().map(|kind| kind.name())));
     // By way of its batch, which has an index.
@@ -117,7 +124,7 @@ fn visible(db: &impl ConnectionTrait, filter: &EventFilter) -> Select<Entity> {
         .add_option(job_id.map(|job| Column::JobId.eq(job.uuid())))
         .add_option(kinds)
         .add_option(visible);
-    Entity::find().filter(all)
+    Entity::find().filter(seen_in(scope, Column::TenantId)).filter(all)
 }
 
 fn beyond(position: EventPosition, direction: Direction) -> SimpleExpr {

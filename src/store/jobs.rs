@@ -14,11 +14,12 @@ use super::{
     Db, Error, Written,
     batches::window,
     columns::{Columns, for_each_row, read_all},
-    keys::is_any_of,
+    keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
 };
 use crate::{
     domain::{
+        access::Scope,
         graph::{Edge, Link},
         id::{BatchId, ConnectionId, JobId, TenantId},
         job::{Job, JobCounts, JobState, JobStatus, JobType, RequiredObjects, RequirementKind},
@@ -72,8 +73,9 @@ pub(super) fn select_whole() -> Select<Entity> {
 }
 
 /// The jobs with these ids, in no order, with what they require by name.
-pub async fn by_ids(db: &impl Db, ids: &[JobId]) -> Result<Vec<Job>, Error> {
-    read_all(db, &select_whole().filter(is_any_of(Column::Id, ids)).into_query(), whole_job).await
+pub async fn by_ids(db: &impl Db, scope: Scope, ids: &[JobId]) -> Result<Vec<Job>, Error> {
+    let select = select_whole().filter(is_any_of(Column::Id, ids)).filter(seen_in(scope, Column::TenantId));
+    read_all(db, &select.into_query(), whole_job).await
 }
 
 /// The jobs with these ids, in no order, for who runs them.
@@ -103,6 +105,7 @@ pub struct StoredJobs {
 /// moved for nothing.
 pub async fn of_batches(
     db: &impl Db,
+    scope: Scope,
     batches: &[BatchId],
     parts: JobParts,
 ) -> Result<HashMap<BatchId, StoredJobs>, Error> {
@@ -112,6 +115,7 @@ pub async fn of_batches(
     }
     let select = select
         .filter(is_any_of(Column::BatchId, batches))
+        .filter(seen_in(scope, Column::TenantId))
         .order_by_asc(Column::BatchId)
         .order_by_asc(Column::Position);
     let mut found: HashMap<BatchId, StoredJobs> = HashMap::with_capacity(batches.len());
@@ -134,17 +138,17 @@ pub async fn of_batches(
 }
 
 /// The rows of a page, in the order in which it is walked.
-pub async fn page(db: &impl Db, filter: &JobFilter, page: &Page) -> Result<Vec<Job>, Error> {
+pub async fn page(db: &impl Db, scope: Scope, filter: &JobFilter, page: &Page) -> Result<Vec<Job>, Error> {
     let columns = SortColumns { field: None, id: Column::Id };
-    read_all(db, &keyset::cut(matching(filter), page, columns).into_query(), whole_job).await
+    read_all(db, &keyset::cut(matching(scope, filter), page, columns).into_query(), whole_job).await
 }
 
 /// How many jobs the filter lets through.
-pub async fn count(db: &impl ConnectionTrait, filter: &JobFilter) -> Result<u64, Error> {
-    Ok(matching(filter).count(db).await?)
+pub async fn count(db: &impl ConnectionTrait, scope: Scope, filter: &JobFilter) -> Result<u64, Error> {
+    Ok(matching(scope, filter).count(db).await?)
 }
 
-fn matching(filter: &JobFilter) -> Select<Entity> {
+fn matching(scope: Scope, filter: &JobFilter) -> Select<Entity> {
     let JobFilter { tenant_id, batch_id, connection_id, statuses, job_type, object } = filter;
     let statuses =
         (!statuses.is_empty()).then(|| Column::Status.is_in(statuses.iter().map(|status| status.name())));
@@ -155,7 +159,7 @@ fn matching(filter: &JobFilter) -> Select<Entity> {
         .add_option(statuses)
         .add_option(job_type.map(|job_type| Column::Type.eq(job_type.name())))
         .add_option(object.as_deref().map(|object| Column::Object.eq(object)));
-    select_whole().filter(all)
+    select_whole().filter(seen_in(scope, Column::TenantId)).filter(all)
 }
 
 /// How many jobs of a batch are in each state.
@@ -178,6 +182,7 @@ struct StatusCount {
 /// How many jobs of each of these batches are in each state.
 pub async fn counts(
     db: &impl ConnectionTrait,
+    scope: Scope,
     batches: &[BatchId],
 ) -> Result<HashMap<BatchId, CountedJobs>, Error> {
     let rows = Entity::find()
@@ -185,6 +190,7 @@ pub async fn counts(
         .columns([Column::BatchId, Column::Revision, Column::Status])
         .column_as(Column::Id.count(), "jobs")
         .filter(is_any_of(Column::BatchId, batches))
+        .filter(seen_in(scope, Column::TenantId))
         .group_by(Column::BatchId)
         .group_by(Column::Revision)
         .group_by(Column::Status)

@@ -1,17 +1,22 @@
-//! Lists of keys as parameters.
+//! Which rows: those with one of some keys, those that a scope contains.
 
 use sea_orm::{
-    ColumnTrait,
+    ColumnTrait, Condition,
     sea_query::{Expr, ExprTrait, SimpleExpr},
 };
 use type_safe_id::StaticType;
 use uuid::Uuid;
 
-use crate::domain::id::Id;
+use crate::domain::{access::Scope, id::Id};
 
 /// The most keys in one statement. Databases bound the parameters of a statement (SQLite: 32,766);
 /// past some hundreds there is nothing to gain anyway.
 pub const CHUNK: usize = 1024;
+
+/// Nothing but what the scope contains. `tenant` is the column with the id of the row's tenant.
+pub fn seen_in(scope: Scope, tenant: impl ColumnTrait) -> Condition {
+    Condition::all().add_option(scope.tenant().map(|own| tenant.eq(own.uuid())))
+}
 
 /// `column IN (keys…)`, see [`any_of`].
 pub fn is_any_of<K: StaticType>(column: impl ColumnTrait, keys: &[Id<K>]) -> SimpleExpr {

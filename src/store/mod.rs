@@ -15,6 +15,7 @@ mod many;
 mod migrate;
 pub mod runs;
 pub mod tenants;
+pub mod tokens;
 pub mod wakeups;
 
 use std::time::Duration;

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     domain::{
+        access::Scope,
         batch::Batch,
         id::{BatchId, JobId},
         job::{Job, JobStatus, RequirementKind},
@@ -33,8 +34,8 @@ use crate::{
 
 /// These batches, locked until the transaction ends. Always in the same order, so that nobody waits
 /// in a circle.
-pub async fn lock(db: &impl Db, ids: &[BatchId]) -> Result<Vec<Batch>, Error> {
-    let select = batches::select().filter(is_any_of(batch::Column::Id, ids));
+pub async fn lock(db: &impl Db, scope: Scope, ids: &[BatchId]) -> Result<Vec<Batch>, Error> {
+    let select = batches::seen(scope).filter(is_any_of(batch::Column::Id, ids));
     let select = select.order_by_asc(batch::Column::Id).lock_exclusive().into_query();
     read_all(db, &select, batches::batch).await
 }

@@ -1,17 +1,18 @@
 //! Tenants.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
-    QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
+    QueryFilter, QuerySelect, Select,
 };
 
 use super::{
     Error, Written,
-    keys::is_any_of,
+    keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
 };
 use crate::{
     domain::{
+        access::Scope,
         id::TenantId,
         page::Page,
         tenant::{Concurrency, Tenant},
@@ -21,27 +22,31 @@ use crate::{
 };
 
 /// The tenants with these ids, in no order.
-pub async fn by_ids(db: &impl ConnectionTrait, ids: &[TenantId]) -> Result<Vec<Tenant>, Error> {
-    let rows = Entity::find().filter(is_any_of(Column::Id, ids)).all(db).await?;
+pub async fn by_ids(db: &impl ConnectionTrait, scope: Scope, ids: &[TenantId]) -> Result<Vec<Tenant>, Error> {
+    let rows = seen(scope).filter(is_any_of(Column::Id, ids)).all(db).await?;
     rows.into_iter().map(Tenant::try_from).collect()
 }
 
 /// The tenant with this id, locked until the transaction ends.
-pub async fn lock(db: &impl ConnectionTrait, id: TenantId) -> Result<Option<Tenant>, Error> {
-    let row = Entity::find_by_id(id.uuid()).lock_exclusive().one(db).await?;
+pub async fn lock(db: &impl ConnectionTrait, scope: Scope, id: TenantId) -> Result<Option<Tenant>, Error> {
+    let row = seen(scope).filter(Column::Id.eq(id.uuid())).lock_exclusive().one(db).await?;
     row.map(Tenant::try_from).transpose()
 }
 
 /// The rows of a page, in the order in which it is walked.
-pub async fn page(db: &impl ConnectionTrait, page: &Page) -> Result<Vec<Tenant>, Error> {
+pub async fn page(db: &impl ConnectionTrait, scope: Scope, page: &Page) -> Result<Vec<Tenant>, Error> {
     let columns = SortColumns { field: None, id: Column::Id };
-    let rows = keyset::cut(Entity::find(), page, columns).all(db).await?;
+    let rows = keyset::cut(seen(scope), page, columns).all(db).await?;
     rows.into_iter().map(Tenant::try_from).collect()
 }
 
 /// How many tenants there are.
-pub async fn count(db: &impl ConnectionTrait) -> Result<u64, Error> {
-    Ok(Entity::find().count(db).await?)
+pub async fn count(db: &impl ConnectionTrait, scope: Scope) -> Result<u64, Error> {
+    Ok(seen(scope).count(db).await?)
+}
+
+fn seen(scope: Scope) -> Select<Entity> {
+    Entity::find().filter(seen_in(scope, Column::Id))
 }
 
 /// Adds a tenant; `Duplicate` when its name is taken.

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod access;
 mod bad_input;
 mod batches;
 mod connections;
@@ -17,5 +18,6 @@ mod running;
 mod sse;
 mod subscriptions;
 mod tenants;
+mod wall;
 mod ways_to_resolve;
 mod websocket;

@@ -149,7 +149,7 @@ impl BatchMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What it is to be.")] input: CreateBatchInput,
     ) -> Result<CreateBatchPayload> {
-        CreateBatchPayload::new(ctx.services().create_batch(input.into()).await, BatchNode)
+        CreateBatchPayload::new(ctx.services().create_batch(ctx.caller(), input.into()).await, BatchNode)
     }
 
     /// Makes several batches with their jobs: all of them, or none.
@@ -160,7 +160,7 @@ impl BatchMutation {
     ) -> Result<CreateBatchesPayload> {
         let drafts = input.batches.into_iter().map(BatchDraft::from).collect();
         let nodes = |made: Vec<Arc<BatchGraph>>| made.into_iter().map(BatchNode).collect();
-        CreateBatchesPayload::new(ctx.services().create_batches(drafts).await, nodes)
+        CreateBatchesPayload::new(ctx.services().create_batches(ctx.caller(), drafts).await, nodes)
     }
 
     /// Replaces the definition of a batch of which nothing has started.
@@ -170,7 +170,7 @@ impl BatchMutation {
         #[graphql(desc = "Which batch, and its new definition.")] input: UpdateBatchInput,
     ) -> Result<UpdateBatchPayload> {
         let (id, replacement) = input.into_parts();
-        let changed = async { ctx.services().replace_batch(parse(&id)?, replacement).await };
+        let changed = async { ctx.services().replace_batch(ctx.caller(), parse(&id)?, replacement).await };
         UpdateBatchPayload::new(changed.await, BatchNode)
     }
 
@@ -182,7 +182,7 @@ impl BatchMutation {
     ) -> Result<DeleteBatchPayload> {
         let DeleteBatchInput { id, version } = input;
         let expected = version.map_or(Expected::Any, |version| Expected::Versions(vec![version]));
-        let removed = async { ctx.services().delete_batch(parse(&id)?, expected).await };
+        let removed = async { ctx.services().delete_batch(ctx.caller(), parse(&id)?, expected).await };
         DeleteBatchPayload::new(removed.await, BatchNode)
     }
 }

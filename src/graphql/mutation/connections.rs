@@ -81,7 +81,7 @@ impl ConnectionMutation {
         let tenant_id = tenant_id.map(|id| id.0);
         let config = config.map(|Json(config)| config);
         let draft = ConnectionDraft { tenant_id, name, provider, config, max_concurrent_jobs };
-        CreateConnectionPayload::new(ctx.services().create_connection(draft).await, node)
+        CreateConnectionPayload::new(ctx.services().create_connection(ctx.caller(), draft).await, node)
     }
 
     /// Changes a connection.
@@ -94,7 +94,7 @@ impl ConnectionMutation {
         let config = config.map(|Json(config)| config);
         let max_concurrent_jobs = max_concurrent_jobs.as_opt_ref().map(Option::<&i32>::copied);
         let patch = ConnectionPatch { name, config, max_concurrent_jobs };
-        let changed = async { ctx.services().update_connection(parse(&id)?, patch).await };
+        let changed = async { ctx.services().update_connection(ctx.caller(), parse(&id)?, patch).await };
         UpdateConnectionPayload::new(changed.await, node)
     }
 
@@ -105,7 +105,7 @@ impl ConnectionMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which connection.")] input: ArchiveConnectionInput,
     ) -> Result<ArchiveConnectionPayload> {
-        let archived = async { ctx.services().archive_connection(parse(&input.id)?).await };
+        let archived = async { ctx.services().archive_connection(ctx.caller(), parse(&input.id)?).await };
         ArchiveConnectionPayload::new(archived.await, node)
     }
 
@@ -115,7 +115,7 @@ impl ConnectionMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which connection.")] input: DeleteConnectionInput,
     ) -> Result<DeleteConnectionPayload> {
-        let removed = async { ctx.services().delete_connection(parse(&input.id)?).await };
+        let removed = async { ctx.services().delete_connection(ctx.caller(), parse(&input.id)?).await };
         DeleteConnectionPayload::new(removed.await, node)
     }
 }

@@ -50,7 +50,7 @@ impl ControlMutation {
     ) -> Result<CancelBatchPayload> {
         let canceled = async {
             let id = BatchId::parse(&input.id, &At::Root.field("id"))?;
-            ctx.services().cancel_batch(id).await
+            ctx.services().cancel_batch(ctx.caller(), id).await
         };
         CancelBatchPayload::new(canceled.await, BatchNode)
     }
@@ -65,7 +65,7 @@ impl ControlMutation {
     ) -> Result<RetryBatchPayload> {
         let retried = async {
             let (id, jobs) = input.parse()?;
-            ctx.services().retry_batch(id, jobs).await
+            ctx.services().retry_batch(ctx.caller(), id, jobs).await
         };
         RetryBatchPayload::new(retried.await, BatchNode)
     }

@@ -4,6 +4,7 @@ mod batches;
 mod connections;
 mod control;
 mod tenants;
+mod tokens;
 mod workers;
 
 use async_graphql::MergedObject;
@@ -19,6 +20,7 @@ pub struct Mutation(
     batches::BatchMutation,
     control::ControlMutation,
     workers::WorkerMutation,
+    tokens::TokenMutation,
 );
 
 /// A mutation's payload: the object that was made, and what was wrong.

@@ -59,7 +59,8 @@ impl TenantMutation {
         #[graphql(desc = "What it is to be.")] input: CreateTenantInput,
     ) -> Result<CreateTenantPayload> {
         let CreateTenantInput { name, max_concurrent_jobs } = input;
-        let made = ctx.services().create_tenant(TenantDraft { name, max_concurrent_jobs }).await;
+        let made =
+            ctx.services().create_tenant(ctx.caller(), TenantDraft { name, max_concurrent_jobs }).await;
         CreateTenantPayload::new(made, node)
     }
 
@@ -72,7 +73,7 @@ impl TenantMutation {
         let UpdateTenantInput { id, name, max_concurrent_jobs } = input;
         let max_concurrent_jobs = max_concurrent_jobs.as_opt_ref().map(Option::<&i32>::copied);
         let patch = TenantPatch { name, max_concurrent_jobs };
-        let changed = async { ctx.services().update_tenant(parse(&id)?, patch).await };
+        let changed = async { ctx.services().update_tenant(ctx.caller(), parse(&id)?, patch).await };
         UpdateTenantPayload::new(changed.await, node)
     }
 
@@ -82,7 +83,7 @@ impl TenantMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which tenant.")] input: DeleteTenantInput,
     ) -> Result<DeleteTenantPayload> {
-        let removed = async { ctx.services().delete_tenant(parse(&input.id)?).await };
+        let removed = async { ctx.services().delete_tenant(ctx.caller(), parse(&input.id)?).await };
         DeleteTenantPayload::new(removed.await, node)
     }
 }

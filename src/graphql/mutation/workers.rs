@@ -213,7 +213,7 @@ impl WorkerMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Who asks, and for what.")] input: ClaimJobsInput,
     ) -> Result<ClaimJobsPayload> {
-        let claimed = ctx.services().claim_jobs(input.into()).await;
+        let claimed = ctx.services().claim_jobs(ctx.caller(), input.into()).await;
         let (claims, user_errors) = error::payload(claimed)?;
         let node = |claims: Vec<Started>| claims.into_iter().map(ClaimNode).collect();
         Ok(ClaimJobsPayload { claims: claims.map(node).unwrap_or_default(), user_errors })
@@ -228,7 +228,7 @@ impl WorkerMutation {
         let heard = async {
             let beats = beats(ctx.services(), input)?;
             let leases: Vec<LeaseToken> = beats.iter().map(|beat| beat.lease.clone()).collect();
-            let heard = ctx.services().heartbeat(beats).await?;
+            let heard = ctx.services().heartbeat(ctx.caller(), beats).await?;
             Ok(leases.iter().zip(heard).map(|(lease, heard)| LeaseStatus::new(lease, heard)).collect())
         };
         let (leases, user_errors): (Option<Vec<LeaseStatus>>, _) = error::payload(heard.await)?;
@@ -245,7 +245,7 @@ impl WorkerMutation {
         let PublishLoadInput { lease, output } = input;
         let reported = async {
             let output = checked(output, &At::Root)?;
-            report(ctx.services(), lease, Report::Published { output }).await
+            report(ctx, lease, Report::Published { output }).await
         };
         PublishLoadPayload::new(reported.await, JobNode::alone)
     }
@@ -260,7 +260,7 @@ impl WorkerMutation {
         let result = JobResultInput { lease, output, records, bytes, error: None };
         let reported = async {
             let (lease, report) = result.into_report(&At::Root)?;
-            self::report(ctx.services(), lease, report).await
+            self::report(ctx, lease, report).await
         };
         CompleteJobPayload::new(reported.await, JobNode::alone)
     }
@@ -277,7 +277,7 @@ impl WorkerMutation {
         let result = JobResultInput { lease, output: None, records: None, bytes: None, error };
         let reported = async {
             let (lease, report) = result.into_report(&At::Root)?;
-            self::report(ctx.services(), lease, report).await
+            self::report(ctx, lease, report).await
         };
         FailJobPayload::new(reported.await, JobNode::alone)
     }
@@ -289,7 +289,7 @@ impl WorkerMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which attempt.")] input: ReleaseJobInput,
     ) -> Result<ReleaseJobPayload> {
-        let released = report(ctx.services(), input.lease, Report::Released).await;
+        let released = report(ctx, input.lease, Report::Released).await;
         ReleaseJobPayload::new(released, JobNode::alone)
     }
 
@@ -300,7 +300,7 @@ impl WorkerMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The results.")] input: FinishJobsInput,
     ) -> Result<FinishJobsPayload> {
-        let (results, user_errors) = error::payload(finish(ctx.services(), input.results).await)?;
+        let (results, user_errors) = error::payload(finish(ctx, input.results).await)?;
         Ok(FinishJobsPayload { results: results.unwrap_or_default(), user_errors })
     }
 }
@@ -309,7 +309,7 @@ impl WorkerMutation {
 type Finished = std::result::Result<JobNode, Vec<Problem>>;
 
 async fn finish(
-    services: &Services,
+    ctx: &Context<'_>,
     results: Vec<JobResultInput>,
 ) -> std::result::Result<Vec<JobResult>, services::Error> {
     let at = At::Root.field("results");
@@ -325,7 +325,7 @@ async fn finish(
             Err(problems) => finished.push(Some(Err(problems))),
         }
     }
-    let mut answers = services.report_all(reports).await?.into_iter();
+    let mut answers = ctx.services().report_all(ctx.caller(), reports).await?.into_iter();
     let results = finished.into_iter().enumerate().map(|(index, refused)| {
         let prefix = [Segment::Field("results"), Segment::Index(index)];
         let answered = || match answers.next() {
@@ -344,11 +344,12 @@ async fn finish(
 }
 
 async fn report(
-    services: &Services,
+    ctx: &Context<'_>,
     lease: String,
     report: Report,
 ) -> std::result::Result<std::sync::Arc<job::Job>, services::Error> {
-    let answer: Answer = services.report(&LeaseToken::shown(lease), report).await?;
+    let lease = LeaseToken::shown(lease);
+    let answer: Answer = ctx.services().report(ctx.caller(), &lease, report).await?;
     Ok(answer.map_err(problem)?)
 }
 

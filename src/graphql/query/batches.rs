@@ -19,7 +19,7 @@ use crate::{
         mutation::CreateBatchInput,
         types::{
             batch::BatchNode,
-            filter::{BatchFilterInput, BatchOrder, Scope},
+            filter::{BatchFilterInput, BatchOrder, Within},
             plan::PlanNode,
         },
     },
@@ -40,7 +40,7 @@ impl BatchQuery {
         let find = async || {
             let id = BatchId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
             let key = GraphKey(id, lookahead::parts_of_batch(&ctx.look_ahead()));
-            Ok(ctx.load(key).await?.map(BatchNode).map(Inline))
+            Ok(ctx.look_up(key).await?.map(BatchNode).map(Inline))
         };
         find().await.transpose()
     }
@@ -60,7 +60,7 @@ impl BatchQuery {
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Inline<BatchConnection>> {
-        batch_list(ctx, filter, Scope::All, order_by, PageArgs { first, after, last, before }).await
+        batch_list(ctx, filter, Within::All, order_by, PageArgs { first, after, last, before }).await
     }
 
     /// What `createBatch` would make of this input, without making it: the waves of its jobs, or
@@ -70,25 +70,25 @@ impl BatchQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "What `createBatch` takes.")] input: CreateBatchInput,
     ) -> Result<PlanNode> {
-        let plan = ctx.services().plan_batch(input.into()).await;
+        let plan = ctx.services().plan_batch(ctx.caller(), input.into()).await;
         Ok(PlanNode::proposed(payload(plan)?))
     }
 }
 
-/// A list of batches, within a scope, with the parts that the selection wants.
+/// A list of batches within another one, or of all, with the parts that the selection wants.
 pub fn batch_list<'a>(
     ctx: &'a Context<'_>,
     filter: Option<BatchFilterInput>,
-    scope: Scope,
+    within: Within,
     order: Option<BatchOrder>,
     args: PageArgs,
 ) -> Waiting<'a, Result<Inline<BatchConnection>>> {
     Box::pin(async move {
         let order = order.map_or(Order::NEWEST, Order::from);
         let page = Page::parse(&args, ListKind::Batches, order).map_err(bad_argument)?;
-        let filter = filter.unwrap_or_default().parse(scope).map_err(bad_argument)?;
+        let filter = filter.unwrap_or_default().parse(within).map_err(bad_argument)?;
         let parts = lookahead::parts_of_page(&ctx.look_ahead());
-        let slice = ctx.services().batches(&filter, &page, parts).await.map_err(query_error)?;
+        let slice = ctx.services().batches(ctx.caller(), &filter, &page, parts).await.map_err(query_error)?;
         let slice = slice.map(|rows| rows.into_iter().map(BatchNode).collect());
         Ok(Inline(BatchConnection(List::new(slice, &page, Counted::Batches(filter)))))
     })

@@ -18,7 +18,7 @@ use crate::{
         lists::{ConnectionConnection, Counted, List},
         types::{
             connection::ConnectionNode,
-            filter::{ConnectionFilterInput, Scope},
+            filter::{ConnectionFilterInput, Within},
         },
     },
 };
@@ -37,7 +37,7 @@ impl ConnectionQuery {
     ) -> Option<Result<Inline<ConnectionNode>>> {
         let find = async || {
             let id = ConnectionId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
-            Ok(ctx.load(id).await?.map(ConnectionNode).map(Inline))
+            Ok(ctx.look_up(id).await?.map(ConnectionNode).map(Inline))
         };
         find().await.transpose()
     }
@@ -56,20 +56,20 @@ impl ConnectionQuery {
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Inline<ConnectionConnection>> {
-        connection_list(ctx, filter, Scope::All, PageArgs { first, after, last, before }).await
+        connection_list(ctx, filter, Within::All, PageArgs { first, after, last, before }).await
     }
 }
 
-/// A list of connections, within a scope.
+/// A list of connections, of a tenant or of all.
 pub async fn connection_list(
     ctx: &Context<'_>,
     filter: Option<ConnectionFilterInput>,
-    scope: Scope,
+    within: Within,
     args: PageArgs,
 ) -> Result<Inline<ConnectionConnection>> {
     let page = Page::parse(&args, ListKind::Connections, Order::OLDEST).map_err(bad_argument)?;
-    let filter = filter.unwrap_or_default().parse(scope).map_err(bad_argument)?;
-    let slice = ctx.services().connections(&filter, &page).await.map_err(query_error)?;
+    let filter = filter.unwrap_or_default().parse(within).map_err(bad_argument)?;
+    let slice = ctx.services().connections(ctx.caller(), &filter, &page).await.map_err(query_error)?;
     let slice =
         slice.map(|rows| rows.into_iter().map(|connection| ConnectionNode(Arc::new(connection))).collect());
     Ok(Inline(ConnectionConnection(List::new(slice, &page, Counted::Connections(filter)))))

@@ -51,7 +51,7 @@ pub fn event_list<'a>(
     Box::pin(async move {
         let page = Page::parse(&args, ListKind::Events, Order::OLDEST).map_err(bad_argument)?;
         let filter = filter.unwrap_or_default().parse(batch).map_err(bad_argument)?;
-        let slice = ctx.services().events(&filter, &page).await.map_err(query_error)?;
+        let slice = ctx.services().events(ctx.caller(), &filter, &page).await.map_err(query_error)?;
         let slice = slice.map(|rows| rows.into_iter().map(Arc::new).map(EventNode).collect());
         Ok(EventConnection(List::new(slice, &page, Counted::Events(filter))))
     })

@@ -40,7 +40,7 @@ impl JobQuery {
     ) -> Option<Result<Inline<JobNode>>> {
         let find = async || {
             let id = JobId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
-            let Some(job) = ctx.load(id).await? else { return Ok(None) };
+            let Some(job) = ctx.look_up(id).await? else { return Ok(None) };
             let parts = lookahead::parts_of_jobs_batch(&ctx.look_ahead());
             Ok(nodes(ctx, vec![job], parts).await?.pop().map(Inline))
         };
@@ -71,7 +71,7 @@ impl JobQuery {
         let of_edges = lookahead::parts_of_jobs_batch(&look.field("edges").field("node"));
         let parts = of_nodes.into_iter().chain(of_edges).reduce(Parts::and);
 
-        let slice = ctx.services().jobs(&filter, &page).await.map_err(query_error)?;
+        let slice = ctx.services().jobs(ctx.caller(), &filter, &page).await.map_err(query_error)?;
         let (has_previous, has_next) = (slice.has_previous, slice.has_next);
         let rows = nodes(ctx, slice.rows.into_iter().map(Arc::new).collect(), parts).await?;
         let slice = Slice { rows, has_previous, has_next };
@@ -85,7 +85,8 @@ async fn nodes(ctx: &Context<'_>, jobs: Vec<Arc<Job>>, parts: Option<Parts>) -> 
     let Some(parts) = parts else { return Ok(jobs.into_iter().map(JobNode::alone).collect()) };
     let batches: HashSet<BatchId> = jobs.iter().map(|job| job.batch_id).collect();
     let batches: Vec<BatchId> = batches.into_iter().collect();
-    let graphs = ctx.services().batches_by_id(&batches, parts).await.map_err(query_error)?;
+    let graphs =
+        ctx.services().batches_by_id(ctx.caller().reach(), &batches, parts).await.map_err(query_error)?;
     let member = |job: Arc<Job>| {
         let graph = graphs.get(&job.batch_id).filter(|graph| graph.batch.revision == job.revision)?;
         Some(JobNode::member(&job, graph))

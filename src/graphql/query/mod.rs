@@ -1,5 +1,6 @@
 //! The roots of all queries, one file a kind of object.
 
+mod access;
 mod batches;
 mod connections;
 mod events;
@@ -24,4 +25,5 @@ pub struct Query(
     jobs::JobQuery,
     retries::RetryQuery,
     events::EventQuery,
+    access::AccessQuery,
 );

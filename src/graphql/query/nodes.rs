@@ -10,10 +10,13 @@ use crate::{
     },
     graphql::{
         context::ContextExt,
-        error::{bad_argument, bad_id},
+        error::{bad_argument, bad_id, query_error},
         loaders::GraphKey,
         lookahead,
-        types::{batch::BatchNode, connection::ConnectionNode, job::JobNode, node::Node, tenant::TenantNode},
+        types::{
+            batch::BatchNode, connection::ConnectionNode, job::JobNode, node::Node, tenant::TenantNode,
+            token::TokenNode,
+        },
     },
 };
 
@@ -51,12 +54,16 @@ impl NodeQuery {
 
 async fn find(ctx: &Context<'_>, id: &ID, at: &At<'_>) -> Result<Option<Node>> {
     Ok(match AnyId::parse(id, at).map_err(bad_id)? {
-        AnyId::Tenant(id) => ctx.load(id).await?.map(|found| TenantNode(found).into()),
-        AnyId::Connection(id) => ctx.load(id).await?.map(|found| ConnectionNode(found).into()),
+        AnyId::Tenant(id) => ctx.look_up(id).await?.map(|found| TenantNode(found).into()),
+        AnyId::Connection(id) => ctx.look_up(id).await?.map(|found| ConnectionNode(found).into()),
         AnyId::Batch(id) => {
             let key = GraphKey(id, lookahead::parts_of_batch(&ctx.look_ahead()));
-            ctx.load(key).await?.map(|found| BatchNode(found).into())
+            ctx.look_up(key).await?.map(|found| BatchNode(found).into())
         }
-        AnyId::Job(id) => ctx.load(id).await?.map(|found| JobNode::alone(found).into()),
+        AnyId::Token(id) => {
+            let found = ctx.services().tokens_by_id(ctx.caller(), &[id]).await.map_err(query_error)?;
+            found.into_values().next().map(|found| TokenNode(found).into())
+        }
+        AnyId::Job(id) => ctx.look_up(id).await?.map(|found| JobNode::alone(found).into()),
     })
 }

@@ -37,7 +37,7 @@ impl RetryQuery {
     ) -> Result<RetryPlan> {
         let planned = async {
             let (id, jobs) = input.parse()?;
-            ctx.services().plan_retry(id, jobs).await
+            ctx.services().plan_retry(ctx.caller(), id, jobs).await
         };
         let (planned, user_errors) = payload(planned.await)?;
         let (mut again, mut reused) = (Vec::new(), Vec::new());

@@ -34,7 +34,7 @@ impl TenantQuery {
     ) -> Option<Result<Inline<TenantNode>>> {
         let find = async || {
             let id = TenantId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
-            Ok(ctx.load(id).await?.map(TenantNode).map(Inline))
+            Ok(ctx.look_up(id).await?.map(TenantNode).map(Inline))
         };
         find().await.transpose()
     }
@@ -53,7 +53,7 @@ impl TenantQuery {
     ) -> Result<Inline<TenantConnection>> {
         let args = PageArgs { first, after, last, before };
         let page = Page::parse(&args, ListKind::Tenants, Order::OLDEST).map_err(bad_argument)?;
-        let slice = ctx.services().tenants(&page).await.map_err(query_error)?;
+        let slice = ctx.services().tenants(ctx.caller(), &page).await.map_err(query_error)?;
         let slice = slice.map(|rows| rows.into_iter().map(|tenant| TenantNode(Arc::new(tenant))).collect());
         Ok(Inline(TenantConnection(List::new(slice, &page, Counted::Tenants))))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object, Result, types::Json as AnyJson};
 
 use super::{
-    filter::{BatchFilterInput, BatchOrder, Scope},
+    filter::{BatchFilterInput, BatchOrder, Within},
     tenant::TenantNode,
 };
 use crate::{
@@ -95,7 +95,7 @@ impl ConnectionNode {
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Inline<BatchConnection>> {
         let args = PageArgs { first, after, last, before };
-        batch_list(ctx, filter, Scope::Connection(self.0.id), order_by, args).await
+        batch_list(ctx, filter, Within::Connection(self.0.id), order_by, args).await
     }
 }
 

@@ -82,16 +82,25 @@ pub enum ActorKind {
 pub struct ActorNode {
     /// What kind of actor it is.
     kind: ActorKind,
-    /// What a worker calls itself; null for others.
+    /// What a worker calls itself, or what the token is called that a client has shown; null for others.
     name: Option<String>,
+    /// The id of that token; null for others.
+    token_id: Option<ID>,
 }
 
 impl From<&Actor> for ActorNode {
     fn from(actor: &Actor) -> Self {
         match actor {
-            Actor::Client => Self { kind: ActorKind::Client, name: None },
-            Actor::Worker(name) => Self { kind: ActorKind::Worker, name: Some(name.to_string()) },
-            Actor::Sluice => Self { kind: ActorKind::Sluice, name: None },
+            Actor::Client => Self { kind: ActorKind::Client, name: None, token_id: None },
+            Actor::Token { id, name } => Self {
+                kind: ActorKind::Client,
+                name: Some(name.to_string()),
+                token_id: Some(id.to_string().into()),
+            },
+            Actor::Worker(name) => {
+                Self { kind: ActorKind::Worker, name: Some(name.to_string()), token_id: None }
+            }
+            Actor::Sluice => Self { kind: ActorKind::Sluice, name: None, token_id: None },
         }
     }
 }

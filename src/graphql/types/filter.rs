@@ -15,7 +15,7 @@ use crate::domain::{
 
 /// What a list is already bound to by the object it is a field of.
 #[derive(Debug, Clone, Copy)]
-pub enum Scope {
+pub enum Within {
     /// Nothing: a list of the root.
     All,
     /// A tenant's list.
@@ -143,13 +143,13 @@ impl From<JobOrder> for list::Order {
 }
 
 impl ConnectionFilterInput {
-    /// The filter, within the scope of its list.
-    pub fn parse(self, scope: Scope) -> Result<list::ConnectionFilter, Vec<Problem>> {
+    /// The filter, within its list.
+    pub fn parse(self, within: Within) -> Result<list::ConnectionFilter, Vec<Problem>> {
         let at = At::Root.field("filter");
         let mut problems = Vec::new();
         let asked_for = id(self.tenant_id, TenantId::parse, &at.field("tenant_id"), &mut problems);
         let filter = list::ConnectionFilter {
-            tenant_id: in_scope(asked_for, scope, &at, &mut problems),
+            tenant_id: in_scope(asked_for, within, &at, &mut problems),
             provider: text(self.provider, Provider::parse, &at.field("provider"), &mut problems),
             name: text(self.name, Name::parse, &at.field("name"), &mut problems),
             archived: self.archived.map(|archived| if archived { Archived::Yes } else { Archived::No }),
@@ -159,8 +159,8 @@ impl ConnectionFilterInput {
 }
 
 impl BatchFilterInput {
-    /// The filter, within the scope of its list.
-    pub fn parse(self, scope: Scope) -> Result<list::BatchFilter, Vec<Problem>> {
+    /// The filter, within its list.
+    pub fn parse(self, within: Within) -> Result<list::BatchFilter, Vec<Problem>> {
         let at = At::Root.field("filter");
         let mut problems = Vec::new();
         let mut connection = |written, name| id(written, ConnectionId::parse, &at.field(name), &mut problems);
@@ -168,15 +168,15 @@ impl BatchFilterInput {
         let destination_connection_id =
             connection(self.destination_connection_id, "destination_connection_id");
         let asked_for = connection(self.connection_id, "connection_id");
-        let connection_id = match scope {
-            Scope::All | Scope::Tenant(_) => asked_for,
-            Scope::Connection(own) => {
+        let connection_id = match within {
+            Within::All | Within::Tenant(_) => asked_for,
+            Within::Connection(own) => {
                 Some(only_own(asked_for, own, &at.field("connection_id"), &mut problems))
             }
         };
         let tenant = id(self.tenant_id, TenantId::parse, &at.field("tenant_id"), &mut problems);
         let filter = list::BatchFilter {
-            tenant_id: in_scope(tenant, scope, &at, &mut problems),
+            tenant_id: in_scope(tenant, within, &at, &mut problems),
             statuses: self.statuses.unwrap_or_default().into_iter().map(Into::into).collect(),
             source_connection_id,
             destination_connection_id,
@@ -229,13 +229,13 @@ fn text<T>(
 
 fn in_scope(
     asked_for: Option<TenantId>,
-    scope: Scope,
+    within: Within,
     at: &At<'_>,
     problems: &mut Vec<Problem>,
 ) -> Option<TenantId> {
-    match scope {
-        Scope::All | Scope::Connection(_) => asked_for,
-        Scope::Tenant(own) => Some(only_own(asked_for, own, &at.field("tenant_id"), problems)),
+    match within {
+        Within::All | Within::Connection(_) => asked_for,
+        Within::Tenant(own) => Some(only_own(asked_for, own, &at.field("tenant_id"), problems)),
     }
 }
 

@@ -11,3 +11,4 @@ pub mod job;
 pub mod node;
 pub mod plan;
 pub mod tenant;
+pub mod token;

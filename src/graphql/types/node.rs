@@ -2,7 +2,9 @@
 
 use async_graphql::{ID, Interface};
 
-use super::{batch::BatchNode, connection::ConnectionNode, job::JobNode, tenant::TenantNode};
+use super::{
+    batch::BatchNode, connection::ConnectionNode, job::JobNode, tenant::TenantNode, token::TokenNode,
+};
 
 /// Whatever has an id. One id names one thing everywhere: in GraphQL, in REST, in logs.
 #[derive(Interface)]
@@ -19,4 +21,6 @@ pub enum Node {
     Batch(BatchNode),
     /// A job.
     Job(JobNode),
+    /// A token, for the role ADMIN.
+    Token(TokenNode),
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Result};
 
-use super::filter::{BatchFilterInput, BatchOrder, ConnectionFilterInput, Scope};
+use super::filter::{BatchFilterInput, BatchOrder, ConnectionFilterInput, Within};
 use crate::{
     domain::{
         page::PageArgs,
@@ -65,7 +65,7 @@ impl TenantNode {
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Inline<ConnectionConnection>> {
-        connection_list(ctx, filter, Scope::Tenant(self.0.id), PageArgs { first, after, last, before }).await
+        connection_list(ctx, filter, Within::Tenant(self.0.id), PageArgs { first, after, last, before }).await
     }
 
     /// Its batches, newest first unless another order is asked for.
@@ -84,7 +84,7 @@ impl TenantNode {
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Inline<BatchConnection>> {
         let args = PageArgs { first, after, last, before };
-        batch_list(ctx, filter, Scope::Tenant(self.0.id), order_by, args).await
+        batch_list(ctx, filter, Within::Tenant(self.0.id), order_by, args).await
     }
 }
 

@@ -13,12 +13,14 @@
 //! | 1009 | a message is longer than the longest request body |
 //! | 4400 | a message makes no sense |
 //! | 4401 | an operation before `connection_init` |
+//! | 4403 | no token that is good, or one that is no longer so |
 //! | 4406 | the client offered no protocol that is spoken here |
 //! | 4408 | no `connection_init` in time |
 //! | 4409 | an operation with the id of one that still runs |
 //! | 4429 | a second `connection_init` |
 //! | 4503 | the client is too slow: it took nothing, or answered no ping |
 
+mod door;
 mod frames;
 mod operations;
 mod outlet;
@@ -37,15 +39,15 @@ use actix_web::{
 };
 use actix_ws::{AggregatedMessageStream, ProtocolError};
 use futures_util::StreamExt;
-use tokio_util::sync::CancellationToken;
 
+pub use self::door::Door;
 use self::{
     frames::{BadFrame, FrameGuard},
     outlet::{Close, Outlet},
     protocol::Protocol,
     socket::Socket,
 };
-use crate::{config::Limits, graphql::Schema};
+use super::graphql::Served;
 
 /// Whether the client wants a WebSocket.
 pub fn is_wanted(request: &HttpRequest) -> bool {
@@ -68,10 +70,10 @@ pub fn is_foreign(request: &HttpRequest) -> bool {
 pub async fn open(
     request: &HttpRequest,
     payload: Payload,
-    schema: Schema,
-    limits: Limits,
-    stop: CancellationToken,
+    door: Door,
+    served: &Served,
 ) -> Result<HttpResponse, actix_web::Error> {
+    let Served { schema, limits, stop, .. } = served.clone();
     let payload = guarded(request, payload, limits.body).await?;
     let (response, session, messages) = actix_ws::handle_with_protocols(request, payload, &Protocol::NAMES)?;
     let messages =
@@ -81,7 +83,7 @@ pub async fn open(
     let (outlet, response) = Outlet::new(session, response, limits.live.patience, stop.clone());
     rt::spawn(async move {
         match protocol {
-            Some(protocol) => Socket::new(protocol, schema, limits, outlet).serve(messages, stop).await,
+            Some(protocol) => Socket::new(protocol, schema, door, limits, outlet).serve(messages, stop).await,
             None => outlet.close(Close::new(4406, "Subprotocol not acceptable")).await,
         }
     });

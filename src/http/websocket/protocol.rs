@@ -24,8 +24,8 @@ pub enum Protocol {
 /// What a client says.
 #[derive(Debug)]
 pub enum ClientMessage {
-    /// It opens the connection.
-    Init,
+    /// It opens the connection, and may say who it is.
+    Init(Option<Map<String, Value>>),
     /// It wants to hear from the server, with what it wants to hear.
     Ping(Option<Map<String, Value>>),
     /// It answers a ping.
@@ -121,7 +121,7 @@ impl Protocol {
     pub fn read(self, text: &str) -> Result<ClientMessage, String> {
         let mut message: Envelope = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match (self, message.r#type.as_str()) {
-            (_, "connection_init") => message.object().map(|_| ClientMessage::Init),
+            (_, "connection_init") => message.object().map(ClientMessage::Init),
             (Self::TransportWs, "ping") => message.object().map(ClientMessage::Ping),
             (Self::TransportWs, "pong") => message.object().map(|_| ClientMessage::Pong),
             (Self::TransportWs, "subscribe") | (Self::LegacyWs, "start") => {

@@ -1,32 +1,37 @@
 //! One socket from its first message to its last.
 
-use std::time::Duration;
+use std::{future::pending, sync::Arc, time::Duration};
 
 use actix_ws::{AggregatedMessage, ProtocolError};
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Messages, close_for,
+    Door, Messages, close_for,
     operations::{Happening, Operations},
     outlet::{Close, End, Outgoing, Outlet},
     protocol::{ClientMessage, Protocol, ServerMessage},
 };
 use crate::{
     config::Limits,
-    graphql::{Allowed, Executed, Operation, Schema},
+    domain::access::Caller,
+    graphql::{Allowed, Executed, Operation, Requester, Schema},
+    rest::auth::Turned,
+    services,
 };
 
 /// How long the client may take to close its side once the server has closed its own.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How far the two have come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Phase {
     /// The client has until then to say `connection_init`.
     Waiting(Instant),
-    /// It has said it.
-    Open,
+    /// It has said it, and is let in.
+    Open(Arc<Caller>),
 }
 
 /// Whether the client shows that it is there.
@@ -42,19 +47,23 @@ enum Pulse {
 pub struct Socket {
     protocol: Protocol,
     schema: Schema,
+    door: Door,
     limits: Limits,
     outlet: Outlet,
     operations: Operations,
     phase: Phase,
+    /// Ends once the client may no longer be served.
+    leaves: BoxFuture<'static, ()>,
     pulse: Pulse,
 }
 
 impl Socket {
     /// A new socket.
-    pub fn new(protocol: Protocol, schema: Schema, limits: Limits, outlet: Outlet) -> Self {
+    pub fn new(protocol: Protocol, schema: Schema, door: Door, limits: Limits, outlet: Outlet) -> Self {
         let phase = Phase::Waiting(Instant::now() + limits.live.init);
         let operations = Operations::default();
-        Self { protocol, schema, limits, outlet, operations, phase, pulse: Pulse::Felt }
+        let leaves = Box::pin(pending());
+        Self { protocol, schema, door, limits, outlet, operations, phase, leaves, pulse: Pulse::Felt }
     }
 
     /// Serves it to its end.
@@ -77,7 +86,7 @@ impl Socket {
         loop {
             let deadline = match self.phase {
                 Phase::Waiting(deadline) => Some(deadline),
-                Phase::Open => None,
+                Phase::Open(_) => None,
             };
             tokio::select! {
                 // What the client says comes first: it may be the sign of life that the time asks for.
@@ -86,6 +95,9 @@ impl Socket {
                 message = messages.recv() => self.hear(message).await?,
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     return Err(Close::new(4408, "Connection initialisation timeout").into());
+                }
+                () = &mut self.leaves => {
+                    return Err(Close::new(4403, "Forbidden: the token is no longer good").into());
                 }
                 _ = keep_alive.tick() => self.keep_alive().await?,
                 Some((id, happening)) = self.operations.next() => self.tell(&id, happening).await?,
@@ -109,13 +121,9 @@ impl Socket {
 
     async fn obey(&mut self, message: ClientMessage) -> Result<(), End> {
         match message {
-            ClientMessage::Init => match self.phase {
-                Phase::Waiting(_) => {
-                    self.phase = Phase::Open;
-                    self.say(ServerMessage::Ack).await?;
-                    self.say(ServerMessage::KeepAlive).await
-                }
-                Phase::Open => Err(Close::new(4429, "Too many initialisation requests").into()),
+            ClientMessage::Init(payload) => match self.phase {
+                Phase::Waiting(_) => self.open(payload.as_ref()).await,
+                Phase::Open(_) => Err(Close::new(4429, "Too many initialisation requests").into()),
             },
             ClientMessage::Ping(payload) => self.say(ServerMessage::Pong(payload)).await,
             ClientMessage::Pong => Ok(()),
@@ -128,10 +136,28 @@ impl Socket {
         }
     }
 
+    async fn open(&mut self, payload: Option<&Map<String, Value>>) -> Result<(), End> {
+        let caller = self.door.admit(payload).await.map_err(|turned| {
+            let (_, code) = turned.status();
+            tracing::warn!(code, "a WebSocket was not let in");
+            match turned {
+                Turned::Failed(_) => Close::new(1011, services::UNAVAILABLE.1),
+                Turned::NoToken | Turned::BadToken | Turned::ForeignHost => {
+                    Close::new(4403, format!("Forbidden: {turned}"))
+                }
+            }
+        })?;
+        self.leaves = self.door.leaves(caller.clone());
+        self.phase = Phase::Open(caller);
+        self.say(ServerMessage::Ack).await?;
+        self.say(ServerMessage::KeepAlive).await
+    }
+
     async fn start(&mut self, id: String, operation: Operation) -> Result<(), End> {
-        if matches!(self.phase, Phase::Waiting(_)) {
+        let Phase::Open(caller) = &self.phase else {
             return Err(Close::new(4401, "Unauthorized").into());
-        }
+        };
+        let requester = Requester { caller: caller.clone(), allowed: Allowed::All };
         if self.operations.has(&id) {
             return Err(Close::new(4409, format!("Subscriber for {id} already exists")).into());
         }
@@ -141,7 +167,7 @@ impl Socket {
             let executed = Executed::refusal("TOO_MANY_OPERATIONS", &message);
             return self.say(ServerMessage::Item { id: &id, executed: &executed }).await;
         }
-        match self.schema.stream(operation, Allowed::All) {
+        match self.schema.stream(operation, requester) {
             Ok(items) => {
                 self.operations.start(id, items);
                 Ok(())
@@ -174,7 +200,7 @@ impl Socket {
         self.outlet.send(Outgoing::Ping).await?;
         match self.phase {
             Phase::Waiting(_) => Ok(()),
-            Phase::Open => self.say(ServerMessage::KeepAlive).await,
+            Phase::Open(_) => self.say(ServerMessage::KeepAlive).await,
         }
     }
 

@@ -5,26 +5,28 @@ use std::{collections::HashSet, sync::Arc};
 use super::super::{ConnectionMap, Error, by_id, in_chunks};
 use crate::{
     domain::{
+        access::Scope,
         batch::NewBatch,
         draft::{BatchDraft, BatchLimits},
         id::{ConnectionId, TenantId},
         problem::{At, Problem, ProblemCode, Segment},
-        tenant::DEFAULT_TENANT,
     },
     store::{Db, connections, tenants},
 };
 
 /// What some drafts refer to, as far as it is there.
 pub struct References {
+    scope: Scope,
     tenants: HashSet<TenantId>,
     connections: Arc<ConnectionMap>,
 }
 
 impl References {
-    /// Looks up what these drafts refer to, in a statement for all tenants and one for all
+    /// Looks up what these drafts refer to within the scope, in a statement for all tenants and one for all
     /// connections.
     pub async fn of<'a>(
         db: &impl Db,
+        scope: Scope,
         drafts: impl IntoIterator<Item = &'a BatchDraft> + Clone,
     ) -> Result<Self, Error> {
         let tenants: HashSet<TenantId> = drafts.clone().into_iter().filter_map(tenant_of).collect();
@@ -32,9 +34,11 @@ impl References {
         let connections: HashSet<ConnectionId> = named.map(|(id, _)| id).collect();
         let tenants: Vec<TenantId> = tenants.into_iter().collect();
         let connections: Vec<ConnectionId> = connections.into_iter().collect();
-        let tenants = in_chunks(&tenants, async |ids| tenants::by_ids(db, &ids).await).await?;
-        let connections = in_chunks(&connections, async |ids| connections::by_ids(db, &ids).await).await?;
+        let tenants = in_chunks(&tenants, async |ids| tenants::by_ids(db, scope, &ids).await).await?;
+        let connections =
+            in_chunks(&connections, async |ids| connections::by_ids(db, scope, &ids).await).await?;
         Ok(Self {
+            scope,
             tenants: tenants.into_iter().map(|tenant| tenant.id).collect(),
             connections: Arc::new(by_id(connections, |connection| connection.id)),
         })
@@ -54,7 +58,7 @@ impl References {
         limits: &BatchLimits,
     ) -> Result<NewBatch, Vec<Problem>> {
         let asked_for = tenant_of(&draft);
-        let tenant_id = owner.or(asked_for).unwrap_or(DEFAULT_TENANT);
+        let tenant_id = owner.or(asked_for).unwrap_or(self.scope.home());
         let named = draft.named_connections();
         let parsed = NewBatch::parse(draft, limits);
 

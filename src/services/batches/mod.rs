@@ -13,9 +13,10 @@ use check::References;
 use super::{BatchGraph, Error, Parts, Services, not_found, wakeups::Topic};
 use crate::{
     domain::{
+        access::{Caller, Scope},
         batch::{Batch, BatchState, NewBatch},
         draft::BatchDraft,
-        event::{Actor, Change, NewEvent},
+        event::{Change, NewEvent},
         fingerprint::fingerprint,
         id::{BatchId, TenantId},
         plan::BatchPlan,
@@ -60,21 +61,27 @@ struct Prepared {
 
 impl Services {
     /// What [`Self::create_batch`] would make of a draft, without making it.
-    pub async fn plan_batch(&self, draft: BatchDraft) -> Result<BatchPlan, Error> {
-        let references = References::of(self.store.reader(), [&draft]).await?;
+    pub async fn plan_batch(&self, caller: &Caller, draft: BatchDraft) -> Result<BatchPlan, Error> {
+        let scope = caller.may_read()?;
+        let references = References::of(self.store.reader(), scope, [&draft]).await?;
         let new = references.check(draft, None, &self.limits)?;
         Ok(BatchPlan::of_new(new))
     }
 
     /// Makes a batch with its jobs. The same request under the same idempotency key gives the first
     /// batch again.
-    pub async fn create_batch(&self, draft: BatchDraft) -> Result<Arc<BatchGraph>, Error> {
-        let mut made = self.create(vec![draft], |problem, _| problem).await?;
+    pub async fn create_batch(&self, caller: &Caller, draft: BatchDraft) -> Result<Arc<BatchGraph>, Error> {
+        let mut made = self.create(caller, vec![draft], |problem, _| problem).await?;
         Ok(made.remove(0))
     }
 
     /// Makes batches with their jobs: all of them, or none.
-    pub async fn create_batches(&self, drafts: Vec<BatchDraft>) -> Result<Vec<Arc<BatchGraph>>, Error> {
+    pub async fn create_batches(
+        &self,
+        caller: &Caller,
+        drafts: Vec<BatchDraft>,
+    ) -> Result<Vec<Arc<BatchGraph>>, Error> {
+        caller.may_operate()?;
         let at = At::Root.field("batches");
         if drafts.is_empty() {
             return Err(at.problem(ProblemCode::Blank, "name at least one batch").into());
@@ -92,16 +99,18 @@ impl Services {
         }
         let place =
             |problem: Problem, index| problem.under(&[Segment::Field("batches"), Segment::Index(index)]);
-        self.create(drafts, place).await
+        self.create(caller, drafts, place).await
     }
 
     /// `place` says where in the request the problem of the draft with this index stands.
     async fn create(
         &self,
+        caller: &Caller,
         drafts: Vec<BatchDraft>,
         place: impl Fn(Problem, usize) -> Problem,
     ) -> Result<Vec<Arc<BatchGraph>>, Error> {
-        let references = References::of(self.store.reader(), &drafts).await?;
+        let scope = caller.may_operate()?;
+        let references = References::of(self.store.reader(), scope, &drafts).await?;
         let mut problems = Vec::new();
         let mut prepared = Vec::with_capacity(drafts.len());
         for (index, draft) in drafts.into_iter().enumerate() {
@@ -114,7 +123,7 @@ impl Services {
             return Err(problems.into());
         }
         for _ in 0..TRIES {
-            let known = self.known(&prepared, &place).await?;
+            let known = self.known(scope, &prepared, &place).await?;
             let new: Vec<&Prepared> = prepared
                 .iter()
                 .zip(&known)
@@ -124,12 +133,12 @@ impl Services {
             let transaction = self.store.write().await?;
             match write::insert(transaction.db(), &new).await? {
                 Written::Done => {
-                    let told = |new: &&Prepared| told(&new.graph.batch, Change::BatchCreated);
+                    let told = |new: &&Prepared| told(caller, &new.graph.batch, Change::BatchCreated);
                     let made: Vec<NewEvent> = new.iter().map(told).collect();
                     events::append(transaction.db(), &made).await?;
                     transaction.commit().await?;
-                    self.wakeups.changed(&Topic::ALL);
-                    return self.made(prepared, known).await;
+                    self.wakeups.changed(&Topic::OF_BATCHES);
+                    return self.made(scope, prepared, known).await;
                 }
                 Written::Duplicate => {}
                 Written::Reference => {
@@ -167,6 +176,7 @@ impl Services {
     /// else, or stands twice in this request, is refused.
     async fn known(
         &self,
+        scope: Scope,
         prepared: &[Prepared],
         place: impl Fn(Problem, usize) -> Problem,
     ) -> Result<Vec<Option<BatchId>>, Error> {
@@ -175,7 +185,7 @@ impl Services {
         if keys.is_empty() {
             return Ok(vec![None; prepared.len()]);
         }
-        let used = batches::by_idempotency_keys(self.store.reader(), &tenants, &keys).await?;
+        let used = batches::by_idempotency_keys(self.store.reader(), scope, &tenants, &keys).await?;
         let used: HashMap<_, _> =
             used.into_iter().map(|used| ((used.tenant_id, used.key.clone()), used)).collect();
         let mut seen = HashSet::new();
@@ -206,11 +216,12 @@ impl Services {
 
     async fn made(
         &self,
+        scope: Scope,
         prepared: Vec<Prepared>,
         known: Vec<Option<BatchId>>,
     ) -> Result<Vec<Arc<BatchGraph>>, Error> {
         let ids: Vec<BatchId> = known.iter().copied().flatten().collect();
-        let graphs = self.batches_by_id(&ids, Parts::DEFINITION).await?;
+        let graphs = self.batches_by_id(scope, &ids, Parts::DEFINITION).await?;
         let made = prepared.into_iter().zip(known).map(|(new, known)| match known {
             None => Ok(new.graph),
             Some(id) => {
@@ -224,13 +235,15 @@ impl Services {
     /// Replaces the definition of a batch of which nothing has started.
     pub async fn replace_batch(
         &self,
+        caller: &Caller,
         id: BatchId,
         replacement: Replacement,
     ) -> Result<Arc<BatchGraph>, Error> {
+        let scope = caller.may_operate()?;
         let Replacement { expected, draft } = replacement;
-        let references = References::of(self.store.reader(), [&draft]).await?;
+        let references = References::of(self.store.reader(), scope, [&draft]).await?;
         let transaction = self.store.write().await?;
-        let old = batches::lock(transaction.db(), id).await?.ok_or_else(|| not_found("batch"))?;
+        let old = batches::lock(transaction.db(), scope, id).await?.ok_or_else(|| not_found("batch"))?;
         let mut problems = check_version(&old, &expected);
         if !old.state.can_be_replaced() {
             let status = old.state.status().name();
@@ -270,17 +283,23 @@ impl Services {
                 return Err(lost_race("a connection of this batch was deleted just now"));
             }
         }
-        events::append(transaction.db(), &[told(&graph.batch, Change::BatchReplaced)]).await?;
+        events::append(transaction.db(), &[told(caller, &graph.batch, Change::BatchReplaced)]).await?;
         transaction.commit().await?;
-        self.wakeups.changed(&Topic::ALL);
+        self.wakeups.changed(&Topic::OF_BATCHES);
         Ok(Arc::new(graph))
     }
 
     /// Removes a batch that does not run, with its jobs, and says what it was.
-    pub async fn delete_batch(&self, id: BatchId, expected: Expected) -> Result<Arc<BatchGraph>, Error> {
-        let last_seen = self.batches_by_id(&[id], Parts::DEFINITION).await?.remove(&id);
+    pub async fn delete_batch(
+        &self,
+        caller: &Caller,
+        id: BatchId,
+        expected: Expected,
+    ) -> Result<Arc<BatchGraph>, Error> {
+        let scope = caller.may_operate()?;
+        let last_seen = self.batches_by_id(scope, &[id], Parts::DEFINITION).await?.remove(&id);
         let transaction = self.store.write().await?;
-        let batch = batches::lock(transaction.db(), id).await?.ok_or_else(|| not_found("batch"))?;
+        let batch = batches::lock(transaction.db(), scope, id).await?.ok_or_else(|| not_found("batch"))?;
         let mut problems = check_version(&batch, &expected);
         if !batch.state.can_be_deleted() {
             let message = format!("this batch is {}; cancel it first", batch.state.status().name());
@@ -292,7 +311,7 @@ impl Services {
         let last_seen = last_seen.filter(|seen| seen.batch.version == batch.version);
         match (last_seen, batches::delete(transaction.db(), id, batch.version).await?) {
             (Some(seen), Guarded::Done) => {
-                let event = NewEvent { at: self.now(), ..told(&batch, Change::BatchDeleted) };
+                let event = NewEvent { at: self.now(), ..told(caller, &batch, Change::BatchDeleted) };
                 events::append(transaction.db(), &[event]).await?;
                 transaction.commit().await?;
                 self.wakeups.changed(&[Topic::History]);
@@ -303,10 +322,10 @@ impl Services {
     }
 }
 
-/// The event that a client has changed a batch, when it was last changed.
-fn told(batch: &Batch, change: Change) -> NewEvent {
+/// The event that the caller has changed a batch, when it was last changed.
+fn told(caller: &Caller, batch: &Batch, change: Change) -> NewEvent {
     let Batch { id, tenant_id, updated_at, .. } = *batch;
-    NewEvent { at: updated_at, actor: Actor::Client, tenant_id, batch_id: id, job_id: None, change }
+    NewEvent { at: updated_at, actor: caller.actor(), tenant_id, batch_id: id, job_id: None, change }
 }
 
 fn check_version(batch: &Batch, expected: &Expected) -> Vec<Problem> {

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{Runs, ledger::Ledger};
 use crate::{
     domain::{
+        access::Scope,
         attempt::Attempt,
         claim::{Candidate, Claim, hand_out, open_lanes},
         event::{Actor, Change},
@@ -80,7 +81,7 @@ impl Runs {
         let mut batches: Vec<BatchId> = chosen.iter().map(|job| job.batch_id).collect();
         batches.sort_unstable();
         batches.dedup();
-        let locked = runs::lock(db, &batches).await?;
+        let locked = runs::lock(db, Scope::SLUICE, &batches).await?;
         // Not before: an attempt must not seem to have started before the one that ended meanwhile.
         let now = self.clock.now();
         let mut ledger = Ledger::new(locked, now);

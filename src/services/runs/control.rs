@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::ledger::Ledger;
 use crate::{
     domain::{
+        access::{Caller, Scope},
         batch::{Batch, BatchState},
-        event::{Actor, Change},
+        event::Change,
         graph::JobGraph,
         id::{BatchId, JobId},
         job::Job,
@@ -24,10 +25,11 @@ use crate::{
 impl Services {
     /// Cancels a batch: nothing new starts, and it ends when the last running job has stopped. One that
     /// was canceled already stays as it is.
-    pub async fn cancel_batch(&self, id: BatchId) -> Result<Arc<BatchGraph>, Error> {
+    pub async fn cancel_batch(&self, caller: &Caller, id: BatchId) -> Result<Arc<BatchGraph>, Error> {
+        let scope = caller.may_operate()?;
         let transaction = self.store.write().await?;
         let db = transaction.db();
-        let batch = lock(db, id).await?;
+        let batch = lock(db, scope, id).await?;
         match batch.state {
             BatchState::Canceling { .. } | BatchState::Canceled { .. } => {}
             BatchState::Succeeded { .. } | BatchState::Failed { .. } => {
@@ -36,27 +38,29 @@ impl Services {
             }
             BatchState::Pending | BatchState::Running { .. } => {
                 let mut ledger = Ledger::new(vec![batch], self.now());
-                ledger.cancel(db, id, &Actor::Client).await?;
+                ledger.cancel(db, id, &caller.actor()).await?;
                 ledger.write(db).await?;
                 transaction.commit().await?;
                 self.wakeups.changed(&[Topic::History]);
             }
         }
-        self.changed_batch(id).await
+        self.changed_batch(scope, id).await
     }
 
     /// Lets jobs of a batch that failed, were skipped or canceled run again: all of them, or the named
     /// ones and what must run with them. Where there are none, the batch stays as it is.
     pub async fn retry_batch(
         &self,
+        caller: &Caller,
         id: BatchId,
         named: Option<Vec<JobId>>,
     ) -> Result<Arc<BatchGraph>, Error> {
+        let scope = caller.may_operate()?;
         let transaction = self.store.write().await?;
         let db = transaction.db();
-        let mut batch = lock(db, id).await?;
+        let mut batch = lock(db, scope, id).await?;
         check_retry(&batch)?;
-        let (jobs, graph) = definition(db, id).await?;
+        let (jobs, graph) = definition(db, scope, id).await?;
         let rerun = rerun(&jobs, &graph, named.as_deref())?;
         if !rerun.jobs.is_empty() && batch.retry(rerun.jobs.len() as u32).is_ok() {
             let again: Vec<(&Job, usize)> = rerun.of(&jobs).collect();
@@ -67,26 +71,29 @@ impl Services {
             runs::start_over(db, &again, now).await?;
             attempts::forget_outputs(db, &forgotten).await?;
             let mut ledger = Ledger::new(vec![batch], now);
-            ledger.record(id, None, &Actor::Client, Change::BatchRetried);
+            let actor = caller.actor();
+            ledger.record(id, None, &actor, Change::BatchRetried);
             for (job, unsatisfied) in again {
                 let change = if unsatisfied == 0 { Change::JobReady } else { Change::JobBlocked };
-                ledger.record(id, Some(job.id), &Actor::Client, change);
+                ledger.record(id, Some(job.id), &actor, change);
             }
             ledger.write(db).await?;
             transaction.commit().await?;
-            self.wakeups.changed(&Topic::ALL);
+            self.wakeups.changed(&Topic::OF_BATCHES);
         }
-        self.changed_batch(id).await
+        self.changed_batch(scope, id).await
     }
 
     /// What [`Self::retry_batch`] would run again, and what it would use again.
     pub async fn plan_retry(
         &self,
+        caller: &Caller,
         id: BatchId,
         named: Option<Vec<JobId>>,
     ) -> Result<(Arc<BatchGraph>, Rerun), Error> {
+        let scope = caller.may_read()?;
         let graph = self
-            .batches_by_id(&[id], Parts::JOB_GRAPH)
+            .batches_by_id(scope, &[id], Parts::JOB_GRAPH)
             .await?
             .remove(&id)
             .ok_or_else(|| not_found("batch"))?;
@@ -99,14 +106,14 @@ impl Services {
     }
 
     /// A batch that was changed a moment ago, as its writer sees it.
-    async fn changed_batch(&self, id: BatchId) -> Result<Arc<BatchGraph>, Error> {
-        let found = self.batches_by_id(&[id], Parts::default()).await?.remove(&id);
+    async fn changed_batch(&self, scope: Scope, id: BatchId) -> Result<Arc<BatchGraph>, Error> {
+        let found = self.batches_by_id(scope, &[id], Parts::default()).await?.remove(&id);
         Ok(found.ok_or_else(|| not_found("batch"))?)
     }
 }
 
-async fn lock(db: &impl Db, id: BatchId) -> Result<Batch, Error> {
-    Ok(runs::lock(db, &[id]).await?.pop().ok_or_else(|| not_found("batch"))?)
+async fn lock(db: &impl Db, scope: Scope, id: BatchId) -> Result<Batch, Error> {
+    Ok(runs::lock(db, scope, &[id]).await?.pop().ok_or_else(|| not_found("batch"))?)
 }
 
 fn check_retry(batch: &Batch) -> Result<(), Problem> {
@@ -118,10 +125,14 @@ fn check_retry(batch: &Batch) -> Result<(), Problem> {
 }
 
 /// The jobs of a batch and which waits for which.
-async fn definition(db: &impl Db, id: BatchId) -> Result<(Vec<Arc<Job>>, JobGraph), store::Error> {
+async fn definition(
+    db: &impl Db,
+    scope: Scope,
+    id: BatchId,
+) -> Result<(Vec<Arc<Job>>, JobGraph), store::Error> {
     let parts = JobParts { edges: true, ..JobParts::default() };
     let StoredJobs { jobs, edges } =
-        jobs::of_batches(db, &[id], parts).await?.remove(&id).unwrap_or_default();
+        jobs::of_batches(db, scope, &[id], parts).await?.remove(&id).unwrap_or_default();
     let corrupt = store::Error::Corrupt { table: "jobs", column: "requires", id: id.uuid() };
     let graph = JobGraph::new(jobs.len(), &edges).ok_or(corrupt)?;
     Ok((jobs, graph))

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     domain::{
+        access::Caller,
         attempt::{Attempt, Progress},
         batch::Batch,
         id::BatchId,
@@ -38,7 +39,8 @@ pub enum Heard {
 
 impl Services {
     /// Extends leases, and says of each whether the worker shall go on.
-    pub async fn heartbeat(&self, beats: Vec<Beat>) -> Result<Vec<Heard>, Error> {
+    pub async fn heartbeat(&self, caller: &Caller, beats: Vec<Beat>) -> Result<Vec<Heard>, Error> {
+        let scope = caller.may_work()?;
         let leases: Vec<LeaseHash> = beats.iter().map(|beat| beat.lease.hash()).collect();
         if leases.is_empty() {
             return Ok(Vec::new());
@@ -48,10 +50,12 @@ impl Services {
         let now = self.now();
         let running = attempts::lock_running(db, &leases, now).await?;
         let ids: Vec<BatchId> = running.iter().map(|attempt| attempt.batch_id).collect();
-        let batches = if ids.is_empty() { Vec::new() } else { batches::by_ids(db, &ids).await? };
+        let batches = if ids.is_empty() { Vec::new() } else { batches::by_ids(db, scope, &ids).await? };
         let batches: HashMap<BatchId, Batch> = batches.into_iter().map(|batch| (batch.id, batch)).collect();
         let mut running: HashMap<LeaseHash, Attempt> =
             running.into_iter().map(|attempt| (attempt.lease_hash.clone(), attempt)).collect();
+        // A lease of another tenant is none, and is left as it is.
+        running.retain(|_, attempt| batches.contains_key(&attempt.batch_id));
         let mut heard = Vec::with_capacity(beats.len());
         for (Beat { progress, .. }, lease) in beats.into_iter().zip(&leases) {
             let Some(attempt) = running.get_mut(lease) else {

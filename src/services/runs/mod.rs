@@ -21,6 +21,7 @@ use super::{Error, Services, gather::Gather, in_chunks, wakeups::Wakeups};
 use crate::{
     clock::Clock,
     domain::{
+        access::{Caller, Scope},
         attempt::Attempt,
         claim::{Claim, ClaimDraft},
         id::JobId,
@@ -54,45 +55,59 @@ pub struct Reaped {
 
 impl Services {
     /// Starts attempts at ready jobs, and gives their leases. Waits for work, if the claim says so.
-    pub async fn claim_jobs(&self, draft: ClaimDraft) -> Result<Vec<Started>, Error> {
-        self.claims.ask(Claim::parse(draft)?).await
+    pub async fn claim_jobs(&self, caller: &Caller, draft: ClaimDraft) -> Result<Vec<Started>, Error> {
+        let scope = caller.may_work()?;
+        self.claims.ask(Claim::parse(draft, scope)?).await
     }
 
     /// Makes a report about the attempt that has this lease true, and gives the job as it is then.
-    pub async fn report(&self, lease: &LeaseToken, report: Report) -> Result<Answer, Error> {
-        let answer = self.reports.ask(vec![(lease.hash(), report)]).await?.pop();
+    pub async fn report(&self, caller: &Caller, lease: &LeaseToken, report: Report) -> Result<Answer, Error> {
+        let scope = caller.may_work()?;
+        let reporting = Reporting { scope, lease: lease.hash(), report };
+        let answer = self.reports.ask(vec![reporting]).await?.pop();
         Ok(answer.unwrap_or(Err(Refused::LeaseLost)))
     }
 
     /// Makes several reports true in one transaction, and answers each on its own.
-    pub async fn report_all(&self, reports: Vec<(LeaseToken, Report)>) -> Result<Vec<Answer>, Error> {
+    pub async fn report_all(
+        &self,
+        caller: &Caller,
+        reports: Vec<(LeaseToken, Report)>,
+    ) -> Result<Vec<Answer>, Error> {
+        let scope = caller.may_work()?;
         if reports.is_empty() {
             return Ok(Vec::new());
         }
-        self.reports.ask(reports.into_iter().map(|(lease, report)| (lease.hash(), report)).collect()).await
+        let reporting = |(lease, report): (LeaseToken, _)| Reporting { scope, lease: lease.hash(), report };
+        self.reports.ask(reports.into_iter().map(reporting).collect()).await
     }
 
     /// Ends the leases that have expired. Any number of servers may do so at once.
     pub async fn end_expired_leases(&self) -> Result<Reaped, Error> {
         let db = self.store.reader();
-        let expired = attempts::expired(db, self.now(), EXPIRED_AT_ONCE).await?;
-        let reports: Vec<Reporting> = expired.into_iter().map(|lease| (lease, Report::Expired)).collect();
+        let leases = attempts::expired(db, self.now(), EXPIRED_AT_ONCE).await?;
+        let expired = |lease| Reporting { scope: Scope::SLUICE, lease, report: Report::Expired };
+        let reports: Vec<Reporting> = leases.into_iter().map(expired).collect();
         let answers = if reports.is_empty() { Vec::new() } else { self.reports.ask(reports).await? };
         let leases = answers.iter().filter(|answer| answer.is_ok()).count();
         Ok(Reaped { leases, next: attempts::next_expiry(db).await? })
     }
 
     /// What these jobs have put out, those that have.
-    pub async fn outputs(&self, jobs: &[JobId]) -> Result<HashMap<JobId, Arc<Value>>, Error> {
+    pub async fn outputs(&self, scope: Scope, jobs: &[JobId]) -> Result<HashMap<JobId, Arc<Value>>, Error> {
         let db = self.store.reader();
-        let found = in_chunks(jobs, async |ids| attempts::outputs(db, &ids).await).await?;
+        let found = in_chunks(jobs, async |ids| attempts::outputs(db, scope, &ids).await).await?;
         Ok(found.into_iter().map(|(id, output)| (id, Arc::new(output))).collect())
     }
 
     /// The attempts at these jobs, oldest first.
-    pub async fn attempts(&self, jobs: &[JobId]) -> Result<HashMap<JobId, Vec<Arc<Attempt>>>, Error> {
+    pub async fn attempts(
+        &self,
+        scope: Scope,
+        jobs: &[JobId],
+    ) -> Result<HashMap<JobId, Vec<Arc<Attempt>>>, Error> {
         let db = self.store.reader();
-        let found = in_chunks(jobs, async |ids| attempts::of_jobs(db, &ids).await).await?;
+        let found = in_chunks(jobs, async |ids| attempts::of_jobs(db, scope, &ids).await).await?;
         let mut attempts: HashMap<_, Vec<_>> = HashMap::new();
         for attempt in found {
             attempts.entry(attempt.job_id).or_default().push(Arc::new(attempt));

@@ -6,9 +6,14 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Runs, claim::Claimed, claim::Started};
+use super::{
+    Runs,
+    claim::{Claimed, Started},
+    settle::Reporting,
+};
 use crate::{
     domain::{
+        access::Scope,
         claim::{Claim, Wanted},
         settle::Report,
     },
@@ -193,7 +198,12 @@ impl Waiting {
         if unheard.is_empty() {
             return;
         }
-        let reports = unheard.iter().map(|started| (started.lease.hash(), Report::Released)).collect();
+        let reports = unheard.iter().map(|started| Reporting {
+            scope: Scope::SLUICE,
+            lease: started.lease.hash(),
+            report: Report::Released,
+        });
+        let reports = reports.collect();
         if let Err(error) = self.runs.settle_round(reports).await {
             tracing::warn!(%error, "could not give back jobs that nobody fetched; their leases will expire");
         }

@@ -13,6 +13,7 @@ use super::{Runs, ledger::Ledger};
 use crate::{
     clock::Clock,
     domain::{
+        access::Scope,
         attempt::Attempt,
         event::{Actor, Change},
         id::{BatchId, JobId},
@@ -28,8 +29,17 @@ use crate::{
     },
 };
 
-/// A report, and the lease under which it is made.
-pub type Reporting = (LeaseHash, Report);
+/// A report.
+#[derive(Debug)]
+pub struct Reporting {
+    /// What whoever makes it sees: a lease of another tenant is none.
+    pub scope: Scope,
+    /// The lease under which it is made.
+    pub lease: LeaseHash,
+    /// What it says.
+    pub report: Report,
+}
+
 /// The job as it is after the report, or why the report changes nothing.
 pub type Answer = Result<Arc<Job>, Refused>;
 
@@ -50,14 +60,14 @@ struct Round {
 impl Runs {
     /// Makes all these reports true, in their order.
     pub async fn settle_round(&self, reports: Vec<Reporting>) -> Result<Vec<Answer>, store::Error> {
-        let mut leases: Vec<LeaseHash> = reports.iter().map(|(lease, _)| lease.clone()).collect();
+        let mut leases: Vec<LeaseHash> = reports.iter().map(|reporting| reporting.lease.clone()).collect();
         leases.sort_unstable();
         leases.dedup();
         let transaction = self.store.write().await?;
         let mut round = Round::open(transaction.db(), &leases, &self.clock).await?;
         let mut answers = Vec::with_capacity(reports.len());
-        for (lease, report) in reports {
-            answers.push(round.report(&lease, report)?);
+        for reporting in reports {
+            answers.push(round.report(reporting)?);
         }
         let topics = round.write(transaction.db()).await?;
         transaction.commit().await?;
@@ -90,11 +100,12 @@ impl Round {
         })
     }
 
-    fn report(&mut self, lease: &LeaseHash, report: Report) -> Result<Result<JobId, Refused>, store::Error> {
-        let Some(attempt) = self.attempts.get_mut(lease) else { return Ok(Err(Refused::LeaseLost)) };
+    fn report(&mut self, reporting: Reporting) -> Result<Result<JobId, Refused>, store::Error> {
+        let Reporting { scope, lease, report } = reporting;
+        let Some(attempt) = self.attempts.get_mut(&lease) else { return Ok(Err(Refused::LeaseLost)) };
         let job_id = attempt.job_id;
-        let (Some(job), Some(batch)) = (self.jobs.get_mut(&job_id), self.ledger.batch(attempt.batch_id))
-        else {
+        let batch = self.ledger.batch(attempt.batch_id).filter(|batch| scope.contains(batch.tenant_id));
+        let (Some(job), Some(batch)) = (self.jobs.get_mut(&job_id), batch) else {
             return Ok(Err(Refused::LeaseLost));
         };
         let actor = match report {
@@ -111,7 +122,7 @@ impl Round {
             Err(refused) => return Ok(Err(refused)),
         };
         if attempt.end.is_some() {
-            self.ended.insert(lease.clone());
+            self.ended.insert(lease);
         }
         self.changed.insert(job_id);
         let (batch_id, position, ended) = (job.batch_id, job.position, Ended::of(&job.state));
@@ -146,7 +157,7 @@ impl Round {
         let nothing = Ledger::new(Vec::new(), self.now);
         std::mem::replace(&mut self.ledger, nothing).write(db).await?;
         // A slot is free now, and jobs may be ready.
-        Ok(&Topic::ALL)
+        Ok(&Topic::OF_BATCHES)
     }
 
     async fn promote(&mut self, db: &impl Db) -> Result<(), store::Error> {

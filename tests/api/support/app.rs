@@ -4,12 +4,12 @@ use std::{net::SocketAddr, time::Duration};
 
 use chrono::TimeDelta;
 use reqwest::{Client, Method, Response, StatusCode, header::HeaderMap};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use serde_json::{Value, json};
 use sluice::{
     app::{self, Application},
     clock::{Clock, ManualClock},
-    config::{Config, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits},
+    config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits},
     domain::draft::BatchLimits,
     store,
 };
@@ -67,6 +67,7 @@ impl TestApp {
                 live: LiveLimits::DEFAULT,
             },
             demo: Demo::Off,
+            access: Access::ByToken,
         };
         configure(&mut config);
         let clock = ManualClock::new(START);
@@ -218,6 +219,26 @@ impl TestApp {
         }
     }
 
+    /// All that is written of a table, as text.
+    pub async fn db_dump(&self, table: &str) -> String {
+        match self.database.url() {
+            DatabaseUrl::Sqlite(url) => {
+                let path = url.trim_start_matches("sqlite:").to_owned();
+                let files = [path.clone(), format!("{path}-wal")];
+                let read =
+                    |file| String::from_utf8_lossy(&std::fs::read(file).unwrap_or_default()).into_owned();
+                files.into_iter().map(read).collect()
+            }
+            DatabaseUrl::Postgres(_) => {
+                let connection = self.db_connect().await;
+                let sql = format!("SELECT string_agg(row::text, ' ') AS rows FROM {table} AS row");
+                let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
+                let rows: Option<String> = row.unwrap().unwrap().try_get("", "rows").unwrap();
+                rows.unwrap_or_default()
+            }
+        }
+    }
+
     /// Brings the database up to date, as a server does that starts.
     pub async fn migrate(&self) {
         store::migrate(&self.database.url()).await.unwrap();
@@ -248,7 +269,7 @@ pub fn text(value: &Value) -> String {
 /// The same without the part of every id that differs from run to run.
 pub fn without_ids(value: &Value) -> Value {
     match value {
-        Value::String(text) => ["tenant_", "connection_", "batch_", "job_"]
+        Value::String(text) => ["tenant_", "connection_", "batch_", "job_", "token_"]
             .iter()
             .fold(text.clone(), |text, prefix| without_ids_of(prefix, &text))
             .into(),

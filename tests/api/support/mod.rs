@@ -1,5 +1,6 @@
 //! What the tests stand on: a real server, a database of its own, and verbs of the domain.
 
+mod actor;
 mod app;
 mod database;
 mod rest;
@@ -7,6 +8,7 @@ mod socket;
 mod statements;
 mod stream;
 
+pub use actor::Actor;
 pub use app::{Answer, TestApp, problems, text, without_ids};
 pub use database::Engine;
 pub use reqwest::{Method, StatusCode};

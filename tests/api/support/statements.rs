@@ -16,6 +16,13 @@ impl Statements {
         self.0.lock().unwrap().push(info.statement.sql.clone());
     }
 
+    /// How many statements something takes.
+    pub async fn during<T>(&self, something: impl Future<Output = T>) -> usize {
+        self.take();
+        something.await;
+        self.take().len()
+    }
+
     /// Forgets what was recorded, and gives it back.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())

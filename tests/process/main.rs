@@ -1,6 +1,7 @@
 //! The program as its operators see it: a child process, its output, its status.
 
-#[path = "common/mod.rs"]
+mod access;
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::{
@@ -77,7 +78,7 @@ impl Server {
 
 fn head(method: &str, path: &str, length: usize) -> String {
     format!(
-        "{method} {path} HTTP/1.1\r\nhost: sluice\r\nconnection: close\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
     )
 }
@@ -483,6 +484,7 @@ fn migrate_says_what_the_database_has_and_lacks() {
             "m0009_dependents",
             "m0010_requires",
             "m0011_room",
+            "m0012_tokens",
         ];
         let listed = |word: &str| names.map(|name| format!("{word}  {name}\n")).concat();
         assert_eq!(migrate("status"), listed("pending"));

@@ -1,0 +1,142 @@
+//! Tokens, and who asks.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, Result};
+
+use super::tenant::TenantNode;
+use crate::{
+    domain::{
+        access::{self, Caller, Identity},
+        id::TenantId,
+        token::Token,
+    },
+    graphql::{
+        context::{ContextExt, Waiting},
+        error::query_error,
+        inline::{Asked, AtHand, Write},
+        scalar::DateTime,
+    },
+};
+
+/// What a token may be used for.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "access::Role")]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Reads, and makes and steers batches.
+    Operator,
+    /// All of that, and connections, tenants and tokens.
+    Admin,
+    /// Claims and finishes jobs, and nothing else.
+    Worker,
+}
+
+/// The GraphQL type `Token`.
+#[derive(Clone)]
+pub struct TokenNode(pub Arc<Token>);
+
+/// What a program or a person shows to say who it is. Its secret is shown once, when it is made.
+#[Object(name = "Token")]
+impl TokenNode {
+    /// Its id. It stands in the secret, too, so that one that leaks can be revoked.
+    pub async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// What it is called.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What it may be used for.
+    async fn role(&self) -> Role {
+        self.0.role.into()
+    }
+
+    /// The id of the only tenant for which it is good; null: it is good for all.
+    async fn tenant_id(&self) -> Option<ID> {
+        self.0.tenant_id.map(|tenant| tenant.to_string().into())
+    }
+
+    /// The only tenant for which it is good; null: it is good for all, or the tenant was removed.
+    async fn tenant(&self, ctx: &Context<'_>) -> Result<Option<TenantNode>> {
+        tenant(ctx, self.0.tenant_id).await
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// From when on it is no good; null: it does not expire.
+    async fn expires_at(&self) -> Option<DateTime> {
+        self.0.expires_at.map(DateTime)
+    }
+
+    /// When it was revoked; null: it was not.
+    async fn revoked_at(&self) -> Option<DateTime> {
+        self.0.revoked_at.map(DateTime)
+    }
+
+    /// When it was last used, exact to a minute; null: it was not.
+    async fn last_used_at(&self) -> Option<DateTime> {
+        self.0.last_used_at.map(DateTime)
+    }
+}
+
+impl AtHand for TokenNode {
+    type View<'a> = &'a Token;
+
+    fn view(&self) -> &Token {
+        &self.0
+    }
+
+    // Nobody asks for thousands of them.
+    fn field(_: &Asked<'_>) -> Option<Write<Self>> {
+        None
+    }
+}
+
+/// The GraphQL type `Viewer`.
+pub struct ViewerNode(pub Caller);
+
+/// Who you are, as far as the server can tell, and what you may do.
+#[Object(name = "Viewer")]
+impl ViewerNode {
+    /// What you may do; null: everything, since the server is open.
+    async fn role(&self) -> Option<Role> {
+        self.0.role().map(Role::from)
+    }
+
+    /// The id of the only tenant whose things you see; null: you see those of all.
+    async fn tenant_id(&self) -> Option<ID> {
+        self.0.reach().tenant().map(|tenant| tenant.to_string().into())
+    }
+
+    /// The only tenant whose things you see; null: you see those of all.
+    async fn tenant(&self, ctx: &Context<'_>) -> Result<Option<TenantNode>> {
+        tenant(ctx, self.0.reach().tenant()).await
+    }
+
+    /// The token that you have shown; null where you have shown none.
+    async fn token(&self, ctx: &Context<'_>) -> Result<Option<TokenNode>> {
+        match self.0.identity() {
+            Identity::Nobody => Ok(None),
+            Identity::Token { .. } => {
+                let token = ctx.services().own_token(&self.0).await.map_err(query_error)?;
+                Ok(token.map(Arc::new).map(TokenNode))
+            }
+        }
+    }
+}
+
+fn tenant<'a>(ctx: &'a Context<'_>, id: Option<TenantId>) -> Waiting<'a, Result<Option<TenantNode>>> {
+    Box::pin(async move {
+        match id {
+            None => Ok(None),
+            Some(id) => Ok(ctx.load(id).await?.map(TenantNode)),
+        }
+    })
+}

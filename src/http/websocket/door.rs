@@ -1,0 +1,51 @@
+//! Who is let in on a socket.
+//!
+//! Browsers can't set headers when they open a WebSocket, so a token may come with `connection_init`,
+//! too: `{ "Authorization": "Bearer sluice_…" }`.
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
+
+use crate::{
+    domain::access::Caller,
+    rest::auth::{Credentials, Turned, bearer},
+    services::Services,
+};
+
+/// What is known of a client before it says `connection_init`.
+pub struct Door {
+    services: Arc<Services>,
+    credentials: Credentials,
+}
+
+impl Door {
+    /// A bad token in the head of the request ends it at once.
+    pub async fn of(request: &HttpRequest, services: &Arc<Services>) -> Result<Self, Turned> {
+        let credentials = Credentials::of(request)?;
+        if credentials.has_token() {
+            credentials.admit(services).await?;
+        }
+        Ok(Self { services: services.clone(), credentials })
+    }
+
+    /// Who it is that says `connection_init` with this payload.
+    pub async fn admit(&self, payload: Option<&Map<String, Value>>) -> Result<Arc<Caller>, Turned> {
+        let shown = payload.and_then(|payload| {
+            let named = |(name, _): &(&String, &Value)| name.eq_ignore_ascii_case("authorization");
+            payload.iter().find(named).map(|(_, value)| value.as_str().unwrap_or_default())
+        });
+        let token = match shown {
+            None => None,
+            Some(shown) => Some(bearer(shown).ok_or(Turned::BadToken)?),
+        };
+        self.credentials.or_token(token).admit(&self.services).await
+    }
+
+    /// Waits until the client may no longer be served.
+    pub fn leaves(&self, caller: Arc<Caller>) -> BoxFuture<'static, ()> {
+        Box::pin(self.services.leaves(caller))
+    }
+}

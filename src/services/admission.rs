@@ -1,0 +1,196 @@
+//! Who is let in: whoever shows a good token; and, while a server is open, everybody.
+//!
+//! What was read of a token is believed for a short while, so that a request costs no statement. A
+//! wake-up ends that belief at once; where none comes (another process has changed an SQLite file) it
+//! ends by itself.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::watch;
+
+use super::{
+    Error, Services,
+    wakeups::{Topic, Wakeups},
+};
+use crate::{
+    domain::{
+        access::{Caller, Identity, Openness, Scope},
+        id::TokenId,
+        token::{Secret, Token},
+    },
+    store::tokens,
+};
+
+/// How long what was read is believed.
+const BELIEVED: TimeDelta = TimeDelta::seconds(2);
+/// How often it is looked whether somebody with a live connection may still be served, should a wake-up
+/// get lost.
+const LOOK: TimeDelta = TimeDelta::seconds(5);
+/// How many tokens are remembered.
+const REMEMBERED: usize = 10_000;
+
+/// What is known of tokens.
+#[derive(Debug)]
+pub struct Admission {
+    openness: Openness,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    news: watch::Receiver<()>,
+    tokens: HashMap<TokenId, Read>,
+    made: Made,
+}
+
+/// A token as it was read.
+#[derive(Debug, Clone)]
+struct Read {
+    token: Arc<Token>,
+    /// Whoever shows it.
+    caller: Arc<Caller>,
+    at: DateTime<Utc>,
+}
+
+/// Whether a token was ever made.
+#[derive(Debug, Clone, Copy)]
+enum Made {
+    /// There was none at that time.
+    NotAt(DateTime<Utc>),
+    /// There was, and that is never forgotten.
+    Yes,
+}
+
+impl Admission {
+    /// Nothing is known yet.
+    pub fn new(openness: Openness, wakeups: &Wakeups) -> Self {
+        let news = wakeups.subscribe(Topic::Access);
+        let made = Made::NotAt(DateTime::<Utc>::MIN_UTC);
+        Self { openness, known: Mutex::new(Known { news, tokens: HashMap::new(), made }) }
+    }
+
+    /// What is known, and still to be believed.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.news.has_changed().unwrap_or(true) {
+            known.news.mark_unchanged();
+            known.tokens.clear();
+            if let Made::NotAt(at) = &mut known.made {
+                *at = DateTime::<Utc>::MIN_UTC;
+            }
+        }
+        known
+    }
+}
+
+impl Services {
+    /// Whoever shows this; `None`: it is no token that is good.
+    pub async fn admit(&self, shown: &str) -> Result<Option<Arc<Caller>>, Error> {
+        let Some(secret) = Secret::shown(shown) else { return Ok(None) };
+        let Some(Read { token, caller, .. }) = self.token(secret.id()).await? else { return Ok(None) };
+        let good = token.hash == secret.hash() && token.is_good(self.now());
+        if good && tokens::is_use_news(&token, self.now()) {
+            self.remember_use(&token).await;
+        }
+        Ok(good.then_some(caller))
+    }
+
+    /// To whom the server is open without a token.
+    pub fn openness(&self) -> Openness {
+        self.admission.openness
+    }
+
+    /// Whoever shows nothing; `None`: a token must be shown. Who is let in [at home](Openness::AtHome) only must
+    /// have been looked at before.
+    pub async fn admit_anybody(&self) -> Result<Option<Arc<Caller>>, Error> {
+        let open = match self.admission.openness {
+            Openness::ToAnybody => true,
+            Openness::AtHome => !self.a_token_was_made().await?,
+            Openness::ToNobody => false,
+        };
+        Ok(open.then(|| Arc::new(Caller::ANYBODY)))
+    }
+
+    /// Waits until a caller with a live connection may no longer be served.
+    pub fn leaves(self: &Arc<Self>, caller: Arc<Caller>) -> impl Future<Output = ()> + Send + use<> {
+        let services = self.clone();
+        async move {
+            let mut news = services.wakeups.subscribe(Topic::Access);
+            loop {
+                news.mark_unchanged();
+                match services.is_welcome(&caller).await {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => tracing::warn!(%error, "can't look whether a token is still good"),
+                }
+                let look = services.now() + LOOK;
+                tokio::select! {
+                    changed = news.changed() => if changed.is_err() { return },
+                    () = services.clock.sleep_until(look) => {}
+                }
+            }
+        }
+    }
+
+    async fn is_welcome(&self, caller: &Caller) -> Result<bool, Error> {
+        match caller.identity() {
+            Identity::Nobody => Ok(self.admit_anybody().await?.is_some()),
+            Identity::Token { id, .. } => {
+                let found = self.token(*id).await?;
+                Ok(found.is_some_and(|read| read.token.is_good(self.now())))
+            }
+        }
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Read>, Error> {
+        let now = self.now();
+        if let Some(read) = self.admission.known().tokens.get(&id)
+            && now - read.at < BELIEVED
+        {
+            return Ok(Some(read.clone()));
+        }
+        let Some(token) = tokens::by_ids(self.store.reader(), Scope::SLUICE, &[id]).await?.pop() else {
+            return Ok(None);
+        };
+        let read = Read { caller: Arc::new(token.caller()), token: Arc::new(token), at: now };
+        let mut known = self.admission.known();
+        if known.tokens.len() >= REMEMBERED {
+            known.tokens.clear();
+        }
+        known.tokens.insert(id, read.clone());
+        Ok(Some(read))
+    }
+
+    /// It only tells people when a token was last used: no reason to refuse a request.
+    async fn remember_use(&self, token: &Token) {
+        let now = self.now();
+        let written = async {
+            let transaction = self.store.write().await?;
+            tokens::used(transaction.db(), token.id, now).await?;
+            transaction.commit().await
+        };
+        if let Err(error) = written.await {
+            tracing::warn!(%error, "could not write down that a token was used");
+        }
+        let mut known = self.admission.known();
+        if let Some(read) = known.tokens.get_mut(&token.id) {
+            read.token = Arc::new(Token { last_used_at: Some(now), ..(*read.token).clone() });
+        }
+    }
+
+    async fn a_token_was_made(&self) -> Result<bool, Error> {
+        let now = self.now();
+        match self.admission.known().made {
+            Made::Yes => return Ok(true),
+            Made::NotAt(at) if now.signed_duration_since(at) < BELIEVED => return Ok(false),
+            Made::NotAt(_) => {}
+        }
+        let made = tokens::any(self.store.reader()).await?;
+        self.admission.known().made = if made { Made::Yes } else { Made::NotAt(now) };
+        Ok(made)
+    }
+}
