@@ -154,8 +154,9 @@ fn serve_sluice() {
         let config = database::config(&told("BENCH_URL"));
         let listener = app::listen(&config).unwrap();
         let store = app::open(&config).await.unwrap();
-        let server =
-            Application::build(listener, store, Clock::System, &config, std::future::pending()).unwrap();
+        let server = Application::build(listener, store, Clock::System, &config, std::future::pending())
+            .await
+            .unwrap();
         println!("{}", server.address());
         server.run_until_stopped().await.unwrap();
     });

@@ -13,8 +13,8 @@ use crate::{
     config::{self, Config, DatabaseConfig},
     demo::Demo,
     domain::access::Openness,
-    http,
-    services::Services,
+    http, keyfile,
+    services::{Services, Settings},
     store::{self, Store, tokens},
 };
 
@@ -46,6 +46,9 @@ pub enum StartError {
         /// What was wrong.
         error: store::Error,
     },
+    /// The keys that seal credentials can't be had, or are not the right ones.
+    #[error("{0}")]
+    Keys(String),
     /// Whoever can reach the address could do everything, or nobody could do anything.
     #[error(
         "nobody could use a server on {address}: it is not for this machine alone, and there is no token. Make one with \
@@ -91,7 +94,7 @@ pub fn listen(config: &Config) -> Result<TcpListener, StartError> {
 
 impl Application {
     /// Puts the server together. It stops once `stop` is there.
-    pub fn build(
+    pub async fn build(
         listener: TcpListener,
         store: Store,
         clock: Clock,
@@ -99,7 +102,13 @@ impl Application {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, StartError> {
         let failed = |error| StartError::Listen { address: config.bind, error };
-        let services = Arc::new(Services::new(store.clone(), clock, config.limits.batch, config.openness()));
+        let settings = Settings {
+            limits: config.limits.batch,
+            openness: config.openness(),
+            keyring: keyfile::keyring(&config.keys, &config.database.url).map_err(StartError::Keys)?,
+        };
+        let services = Arc::new(Services::new(store.clone(), clock, settings));
+        services.check_keys().await.map_err(|error| StartError::Keys(error.to_string()))?;
         let address = listener.local_addr().map_err(failed)?;
         let background = Background::start(&services, &store);
         let demo = match config.demo {

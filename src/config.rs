@@ -1,6 +1,8 @@
 //! Flags and environment as one typed config, printable without secrets.
 
-use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::{access::Openness, draft::BatchLimits};
 
@@ -19,6 +21,36 @@ pub struct Config {
     pub demo: Demo,
     /// Who is served.
     pub access: Access,
+    /// Where the keys are that seal credentials.
+    pub keys: KeySource,
+}
+
+/// Where the keys are that seal credentials. `Debug` does not show them.
+#[derive(Debug, Clone)]
+pub enum KeySource {
+    /// In this file.
+    File(PathBuf),
+    /// Here, from the environment.
+    Text(KeyText),
+    /// Nobody has said: in a file beside an SQLite database, which is made if it is not there.
+    Unnamed,
+}
+
+/// Keys as text. `Debug` does not show them, and their memory is wiped when they are dropped.
+#[derive(Debug, Clone)]
+pub struct KeyText(SecretString);
+
+impl KeyText {
+    /// The keys.
+    pub fn reveal(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl From<String> for KeyText {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
 }
 
 /// Who is served.

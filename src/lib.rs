@@ -16,6 +16,7 @@
 //! | [`app`] | the composition root: everything is put together there |
 //! | [`cli`] | the command line: thin |
 //! | [`config`], [`clock`], `telemetry` | flags and environment, the time, what is logged |
+//! | `keyfile` | where the keys are that seal credentials |
 //!
 //! The schema of the database is a crate of its own, `migration`.
 //!
@@ -67,6 +68,7 @@ pub mod domain;
 mod entity;
 pub mod graphql;
 mod http;
+mod keyfile;
 mod rest;
 pub mod services;
 pub mod store;

@@ -12,11 +12,12 @@ struct Room {
     crates: &'static [&'static str],
 }
 
-const ROOMS: [Room; 15] = [
+const ROOMS: [Room; 16] = [
     Room { name: "domain", rooms: &[], crates: &[] },
     Room { name: "clock", rooms: &[], crates: &[] },
     Room { name: "telemetry", rooms: &[], crates: &["tracing_subscriber"] },
     Room { name: "config", rooms: &["domain"], crates: &[] },
+    Room { name: "keyfile", rooms: &["config", "domain"], crates: &[] },
     Room { name: "entity", rooms: &[], crates: &["sea_orm"] },
     Room { name: "store", rooms: &["config", "domain", "entity"], crates: &["sea_orm", "migration"] },
     Room { name: "services", rooms: &["clock", "domain", "store"], crates: &[] },
@@ -31,12 +32,12 @@ const ROOMS: [Room; 15] = [
     },
     Room {
         name: "app",
-        rooms: &["background", "clock", "config", "demo", "domain", "http", "services", "store"],
+        rooms: &["background", "clock", "config", "demo", "domain", "http", "keyfile", "services", "store"],
         crates: &["actix_web"],
     },
     Room {
         name: "cli",
-        rooms: &["app", "clock", "config", "domain", "graphql", "services", "store", "telemetry"],
+        rooms: &["app", "clock", "config", "domain", "graphql", "keyfile", "services", "store", "telemetry"],
         crates: &["clap"],
     },
     Room { name: "main", rooms: &["cli"], crates: &[] },

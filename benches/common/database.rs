@@ -5,9 +5,9 @@ use std::{net::SocketAddr, path::PathBuf};
 use sluice::{
     app,
     clock::Clock,
-    config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits},
+    config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, KeySource, Limits, LiveLimits},
     domain::{access::Openness, draft::BatchLimits},
-    services::Services,
+    services::{Services, Settings},
     store::Store,
 };
 use tokio_postgres::{Client, NoTls};
@@ -130,6 +130,7 @@ pub fn config(url: &str) -> Config {
         limits: Limits { body: 16 << 20, batch: LIMITS, live: LiveLimits::DEFAULT },
         demo: Demo::Off,
         access: Access::ByToken,
+        keys: KeySource::Unnamed,
     }
 }
 
@@ -140,5 +141,9 @@ pub async fn open(url: &str) -> Store {
 
 /// The use cases on this store.
 pub fn services(store: Store) -> Services {
-    Services::new(store, Clock::System, LIMITS, Openness::AtHome)
+    Services::new(
+        store,
+        Clock::System,
+        Settings { limits: LIMITS, openness: Openness::AtHome, keyring: None },
+    )
 }

@@ -18,6 +18,7 @@ mod m0009_dependents;
 mod m0010_requires;
 mod m0011_room;
 mod m0012_tokens;
+mod m0013_credentials;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_requires::Migration),
             Box::new(m0011_room::Migration),
             Box::new(m0012_tokens::Migration),
+            Box::new(m0013_credentials::Migration),
         ]
     }
 }

@@ -1,11 +1,11 @@
 //! Flags and environment.
 
-use std::{ffi::OsStr, net::SocketAddr};
+use std::{ffi::OsStr, net::SocketAddr, path::PathBuf};
 
 use clap::{Arg, Args as ClapArgs, Error, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
 
 use crate::{
-    config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits},
+    config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, KeySource, KeyText, Limits, LiveLimits},
     domain::{access::Role, draft::BatchLimits, problem::At, since::Since},
 };
 
@@ -27,6 +27,8 @@ pub enum Command {
     Demo(ServeArgs),
     /// Look after tokens, on the machine where the data is kept
     Token(TokenArgs),
+    /// Look after the keys that seal credentials
+    Secrets(SecretsArgs),
     /// Look after the database's schema
     Migrate(MigrateArgs),
     /// Print the GraphQL schema in the schema definition language
@@ -64,11 +66,54 @@ impl TypedValueParser for DatabaseUrlParser {
     }
 }
 
+/// Which keys.
+#[derive(Debug, ClapArgs)]
+pub struct KeyArgs {
+    /// A file with the keys that seal credentials: one a line, each as ID:KEY, with 32 bytes in base64 for KEY. The
+    /// first one seals; the others only open what they have sealed. Or set SLUICE_SECRET_KEY to the keys
+    /// themselves, with commas between them [default: with SQLite, a file beside the database, which is made]
+    #[arg(long, env = "SLUICE_SECRET_KEY_FILE", global = true)]
+    secret_key_file: Option<PathBuf>,
+}
+
+impl KeyArgs {
+    /// Where the keys are.
+    pub fn source(self) -> KeySource {
+        // No flag: everybody on a machine can read the arguments of its programs.
+        match (self.secret_key_file, std::env::var("SLUICE_SECRET_KEY")) {
+            (Some(file), _) => KeySource::File(file),
+            (None, Ok(text)) => KeySource::Text(KeyText::from(text)),
+            (None, Err(_)) => KeySource::Unnamed,
+        }
+    }
+}
+
+/// What `secrets` takes.
+#[derive(Debug, ClapArgs)]
+pub struct SecretsArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: SecretsAction,
+}
+
+/// What `secrets` can do.
+#[derive(Debug, Subcommand)]
+pub enum SecretsAction {
+    /// Seal with the first key whatever other keys have sealed. Servers that have both may go on meanwhile
+    Rotate,
+}
+
 /// What `serve` takes.
 #[derive(Debug, ClapArgs)]
 pub struct ServeArgs {
     #[command(flatten)]
     database: DatabaseArgs,
+    #[command(flatten)]
+    keys: KeyArgs,
     /// Where to listen
     #[arg(long, env = "SLUICE_BIND", default_value = "127.0.0.1:8000")]
     bind: SocketAddr,
@@ -113,6 +158,7 @@ impl ServeArgs {
             },
             demo,
             access,
+            keys: self.keys.source(),
         }
     }
 

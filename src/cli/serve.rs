@@ -15,6 +15,7 @@ pub async fn run(args: ServeArgs) -> Result<(), String> {
     let store = app::open(&config).await.map_err(|error| error.to_string())?;
     let stop = stop_signal().map_err(|error| format!("cannot hear signals: {error}"))?;
     let application = Application::build(listener, store, Clock::System, &config, stop)
+        .await
         .map_err(|error| error.to_string())?;
     let address = application.address();
     println!("Sluice answers on http://{address}/graphql, with {}", config.database.url);

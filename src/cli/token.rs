@@ -5,15 +5,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::args::{CreateTokenArgs, TokenAction, TokenArgs};
 use crate::{
     app,
-    clock::Clock,
     config::DatabaseConfig,
     domain::{
-        access::{Caller, Openness},
-        draft::BatchLimits,
+        access::Caller,
         id::{TenantId, TokenId},
         list::Order,
         page::{Keyed, ListKind, MAX_PAGE, Page, PageArgs, encode},
-        problem::{At, Problem},
+        problem::At,
         since::Since,
         tenant::Tenant,
         token::{Token, TokenDraft},
@@ -24,15 +22,13 @@ use crate::{
 pub async fn run(args: TokenArgs) -> Result<(), String> {
     let database = DatabaseConfig { url: args.database.url(), connections: 1 };
     let store = app::open_database(&database).await.map_err(|error| error.to_string())?;
-    // Nothing is made here that has a size, and nobody comes in.
-    let limits = BatchLimits { jobs: 0, dependencies: 0 };
-    let services = Services::new(store, Clock::System, limits, Openness::ToNobody);
+    let services = super::services(store, None);
     let done = match args.action {
         TokenAction::Create(args) => create(&services, args).await,
         TokenAction::List => list(&services).await,
         TokenAction::Revoke { id } => revoke(&services, &id).await,
     };
-    done.map_err(sentence)
+    done.map_err(super::sentence)
 }
 
 async fn create(services: &Services, args: CreateTokenArgs) -> Result<(), Error> {
@@ -95,14 +91,4 @@ async fn revoke(services: &Services, id: &str) -> Result<(), Error> {
     let token = services.revoke_token(&Caller::ANYBODY, id).await?;
     println!("{} is revoked", token.id);
     Ok(())
-}
-
-fn sentence(error: Error) -> String {
-    match error {
-        Error::Rejected(problems) => {
-            problems.into_iter().map(|problem: Problem| problem.message).collect::<Vec<_>>().join("; ")
-        }
-        Error::Forbidden(error) => error.to_string(),
-        Error::Failed(error) => error.to_string(),
-    }
 }

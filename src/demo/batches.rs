@@ -152,6 +152,7 @@ async fn connection(
         name: name.into(),
         provider: provider.into(),
         config: Some(json!({ "host": format!("{name}.example") })),
+        credentials: None,
         max_concurrent_jobs,
     };
     Ok(services.create_connection(&Caller::ANYBODY, draft).await?.id)

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::{
+    credentials::{Credentials, CredentialsDraft, CredentialsMark},
     id::{ConnectionId, TenantId},
     problem::{At, Problem, ProblemCode, keep},
     tenant::{Concurrency, concurrency},
@@ -25,6 +26,8 @@ pub struct Connection {
     pub config: Config,
     /// How many jobs may use it at once; `None`: no limit.
     pub max_concurrent_jobs: Option<Concurrency>,
+    /// What is known of the credentials that it has.
+    pub credentials: Option<CredentialsMark>,
     /// When it was archived, UTC; an archived connection takes no new batches.
     pub archived_at: Option<DateTime<Utc>>,
     /// When it was made, UTC.
@@ -102,12 +105,14 @@ pub struct ConnectionDraft {
     pub provider: String,
     /// See [`Connection::config`]; `None`: empty.
     pub config: Option<Value>,
+    /// What opens the system; `None`: nothing.
+    pub credentials: Option<CredentialsDraft>,
     /// See [`Connection::max_concurrent_jobs`].
     pub max_concurrent_jobs: Option<i32>,
 }
 
 /// A connection that can be made, if its tenant exists.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct NewConnection {
     /// See [`Connection::tenant_id`].
     pub tenant_id: TenantId,
@@ -117,6 +122,8 @@ pub struct NewConnection {
     pub provider: Provider,
     /// See [`Connection::config`].
     pub config: Config,
+    /// What opens the system.
+    pub credentials: Option<Credentials>,
     /// See [`Connection::max_concurrent_jobs`].
     pub max_concurrent_jobs: Option<Concurrency>,
 }
@@ -137,10 +144,11 @@ impl NewConnection {
             None => Some(Config::default()),
             Some(value) => keep(Config::parse(value, &at.field("config")), &mut problems),
         };
+        let credentials = credentials(draft.credentials, &mut problems);
         let max_concurrent_jobs = concurrency(draft.max_concurrent_jobs, &mut problems);
         match (tenant_id, name, provider, config, problems.is_empty()) {
             (Some(tenant_id), Some(name), Some(provider), Some(config), true) => {
-                Ok(Self { tenant_id, name, provider, config, max_concurrent_jobs })
+                Ok(Self { tenant_id, name, provider, config, credentials, max_concurrent_jobs })
             }
             _ => Err(problems),
         }
@@ -155,13 +163,28 @@ pub struct ConnectionPatch {
     pub name: Option<String>,
     /// A new config, in place of the whole old one.
     pub config: Option<Value>,
+    /// New credentials, in place of the whole old ones; `Some(None)` removes them.
+    pub credentials: Option<Option<CredentialsDraft>>,
     /// A new limit; `Some(None)` removes it.
     pub max_concurrent_jobs: Option<Option<i32>>,
 }
 
+/// What becomes of a connection that is changed.
+#[derive(Debug)]
+pub struct Changed {
+    /// The connection with the changes made, but for its credentials.
+    pub connection: Connection,
+    /// Its new credentials; `Some(None)`: none any more; `None`: they stay.
+    pub credentials: Option<Option<Credentials>>,
+}
+
+fn credentials(draft: Option<CredentialsDraft>, problems: &mut Vec<Problem>) -> Option<Credentials> {
+    draft.and_then(|draft| keep(Credentials::parse(draft, &At::Root.field("credentials")), problems))
+}
+
 impl ConnectionPatch {
-    /// The connection with the changes made, or everything that is wrong with them.
-    pub fn apply(self, mut connection: Connection) -> Result<Connection, Vec<Problem>> {
+    /// What becomes of the connection, or everything that is wrong with the changes.
+    pub fn apply(self, mut connection: Connection) -> Result<Changed, Vec<Problem>> {
         let mut problems = Vec::new();
         if let Some(name) = self.name
             && let Some(name) = keep(Name::parse(name, &At::Root.field("name")), &mut problems)
@@ -176,6 +199,7 @@ impl ConnectionPatch {
         if let Some(jobs) = self.max_concurrent_jobs {
             connection.max_concurrent_jobs = concurrency(jobs, &mut problems);
         }
-        if problems.is_empty() { Ok(connection) } else { Err(problems) }
+        let credentials = self.credentials.map(|draft| credentials(draft, &mut problems));
+        if problems.is_empty() { Ok(Changed { connection, credentials }) } else { Err(problems) }
     }
 }

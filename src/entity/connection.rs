@@ -16,6 +16,10 @@ pub struct Model {
     pub archived_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    pub credentials: Option<Vec<u8>>,
+    pub credentials_key: Option<String>,
+    pub credentials_fingerprint: Option<Vec<u8>>,
+    pub credentials_updated_at: Option<DateTimeUtc>,
 }
 
 /// Rows are joined by hand, where the store needs it.

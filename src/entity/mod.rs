@@ -9,6 +9,7 @@ pub mod dependency;
 pub mod event;
 pub mod job;
 pub mod output;
+pub mod secret_key;
 pub mod tenant;
 pub mod token;
 pub mod worker_call;

@@ -18,10 +18,11 @@ use async_graphql::{
 
 use crate::{
     domain::{
-        access::Scope,
+        access::{Caller, Scope},
         attempt::Attempt,
         blocked::BlockReason,
         connection::Connection,
+        credentials::Credentials,
         graph::Side,
         id::{BatchId, ConnectionId, JobId, TenantId},
         job::{Job, LinkedJob},
@@ -30,15 +31,20 @@ use crate::{
     services::{self, BatchGraph, Parts, Services},
 };
 
-/// What the loaders load from, and what they see of it.
-pub struct Loaders(Arc<Services>, Scope);
+/// What the loaders load from, and for whom.
+pub struct Loaders {
+    services: Arc<Services>,
+    caller: Arc<Caller>,
+    scope: Scope,
+}
 
 impl Loaders {
     /// The loaders of one request. They wait for no more keys than those that were asked for when
     /// the executor comes to rest.
-    pub fn for_request(services: Arc<Services>, scope: Scope) -> DataLoader<Self> {
+    pub fn for_request(services: Arc<Services>, caller: Arc<Caller>) -> DataLoader<Self> {
+        let scope = caller.reach();
         // The services split long lists of keys themselves.
-        DataLoader::new(Self(services, scope), TokioSpawner::current(), TokioTimer::default())
+        DataLoader::new(Self { services, caller, scope }, TokioSpawner::current(), TokioTimer::default())
             .delay(Duration::ZERO)
             .max_batch_size(usize::MAX)
     }
@@ -51,6 +57,10 @@ pub struct GraphKey(pub BatchId, pub Parts);
 /// The jobs at the other ends of a job's edges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LinksKey(pub JobId, pub Side);
+
+/// What opens the system of a connection, for who works on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CredentialsKey(pub ConnectionId);
 
 /// What a job has put out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,7 +95,7 @@ impl Loader<TenantId> for Loaders {
     type Error = Arc<services::Error>;
 
     async fn load(&self, ids: &[TenantId]) -> Loaded<TenantId, Arc<Tenant>> {
-        Ok(self.0.tenants_by_id(self.1, ids).await?)
+        Ok(self.services.tenants_by_id(self.scope, ids).await?)
     }
 }
 
@@ -94,7 +104,7 @@ impl Loader<ConnectionId> for Loaders {
     type Error = Arc<services::Error>;
 
     async fn load(&self, ids: &[ConnectionId]) -> Loaded<ConnectionId, Arc<Connection>> {
-        Ok(self.0.connections_by_id(self.1, ids).await?)
+        Ok(self.services.connections_by_id(self.scope, ids).await?)
     }
 }
 
@@ -103,7 +113,7 @@ impl Loader<JobId> for Loaders {
     type Error = Arc<services::Error>;
 
     async fn load(&self, ids: &[JobId]) -> Loaded<JobId, Arc<Job>> {
-        Ok(self.0.jobs_by_id(self.1, ids).await?)
+        Ok(self.services.jobs_by_id(self.scope, ids).await?)
     }
 }
 
@@ -118,7 +128,7 @@ impl Loader<GraphKey> for Loaders {
         }
         let mut loaded = HashMap::with_capacity(keys.len());
         for (parts, ids) in by_parts {
-            let graphs = self.0.batches_by_id(self.1, &ids, parts).await?;
+            let graphs = self.services.batches_by_id(self.scope, &ids, parts).await?;
             loaded.extend(graphs.into_iter().map(|(id, graph)| (GraphKey(id, parts), graph)));
         }
         Ok(loaded)
@@ -134,10 +144,21 @@ impl Loader<LinksKey> for Loaders {
         for side in [Side::Required, Side::Dependent] {
             let of_side = keys.iter().filter(|LinksKey(_, wanted)| *wanted == side);
             let ids: Vec<JobId> = of_side.map(|LinksKey(id, _)| *id).collect();
-            let links = self.0.linked_jobs(self.1, &ids, side).await?;
+            let links = self.services.linked_jobs(self.scope, &ids, side).await?;
             loaded.extend(links.into_iter().map(|(id, links)| (LinksKey(id, side), Arc::new(links))));
         }
         Ok(loaded)
+    }
+}
+
+impl Loader<CredentialsKey> for Loaders {
+    type Value = Arc<Credentials>;
+    type Error = Arc<services::Error>;
+
+    async fn load(&self, keys: &[CredentialsKey]) -> Loaded<CredentialsKey, Arc<Credentials>> {
+        let ids: Vec<ConnectionId> = keys.iter().map(|CredentialsKey(id)| *id).collect();
+        let opened = self.services.credentials(&self.caller, &ids).await?;
+        Ok(opened.into_iter().map(|(id, credentials)| (CredentialsKey(id), credentials)).collect())
     }
 }
 
@@ -147,7 +168,7 @@ impl Loader<OutputKey> for Loaders {
 
     async fn load(&self, keys: &[OutputKey]) -> Loaded<OutputKey, Arc<serde_json::Value>> {
         let ids: Vec<JobId> = keys.iter().map(|OutputKey(id)| *id).collect();
-        let outputs = self.0.outputs(self.1, &ids).await?;
+        let outputs = self.services.outputs(self.scope, &ids).await?;
         Ok(outputs.into_iter().map(|(id, output)| (OutputKey(id), output)).collect())
     }
 }
@@ -158,7 +179,7 @@ impl Loader<AttemptsKey> for Loaders {
 
     async fn load(&self, keys: &[AttemptsKey]) -> Loaded<AttemptsKey, Vec<Arc<Attempt>>> {
         let ids: Vec<JobId> = keys.iter().map(|AttemptsKey(id)| *id).collect();
-        let attempts = self.0.attempts(self.1, &ids).await?;
+        let attempts = self.services.attempts(self.scope, &ids).await?;
         Ok(attempts.into_iter().map(|(id, attempts)| (AttemptsKey(id), attempts)).collect())
     }
 }
@@ -169,7 +190,7 @@ impl Loader<BlockedKey> for Loaders {
 
     async fn load(&self, keys: &[BlockedKey]) -> Loaded<BlockedKey, Vec<BlockReason>> {
         let jobs: Vec<Arc<Job>> = keys.iter().map(|BlockedKey(job)| job.clone()).collect();
-        let mut reasons = self.0.blocked_by(self.1, &jobs).await?;
+        let mut reasons = self.services.blocked_by(self.scope, &jobs).await?;
         let found = jobs.into_iter().filter_map(|job| Some((reasons.remove(&job.id)?, BlockedKey(job))));
         Ok(found.map(|(reasons, key)| (key, reasons)).collect())
     }

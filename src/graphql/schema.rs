@@ -115,7 +115,7 @@ impl Schema {
             .map_err(|error| Executed::refused(vec![error], "GRAPHQL_VALIDATION_FAILED"))?;
         let mut request = Request::new(query)
             .variables(Variables::from_json(variables))
-            .data(Loaders::for_request(self.services.clone(), caller.reach()))
+            .data(Loaders::for_request(self.services.clone(), caller.clone()))
             .data(caller);
         request.operation_name = operation_name;
         request.set_parsed_query(document);

@@ -6,13 +6,16 @@ use super::{Error, Services, by_id, in_chunks, no_tenant, not_found};
 use crate::{
     domain::{
         access::{Caller, Scope},
-        connection::{Connection, ConnectionDraft, ConnectionPatch, NewConnection},
+        connection::{Changed, Connection, ConnectionDraft, ConnectionPatch, NewConnection},
         id::ConnectionId,
         list::ConnectionFilter,
         page::{Page, Slice},
         problem::{At, Problem, ProblemCode},
     },
-    store::{Written, connections},
+    store::{
+        Written,
+        connections::{self, CredentialsWrite},
+    },
 };
 
 impl Services {
@@ -51,25 +54,31 @@ impl Services {
         draft: ConnectionDraft,
     ) -> Result<Connection, Error> {
         let scope = caller.may_administer()?;
-        let NewConnection { tenant_id, name, provider, config, max_concurrent_jobs } =
+        let NewConnection { tenant_id, name, provider, config, credentials, max_concurrent_jobs } =
             NewConnection::parse(draft, scope.home())?;
         if !scope.contains(tenant_id) {
             return Err(no_tenant().into());
         }
         let now = self.now();
+        let id = ConnectionId::new(now);
+        let (mark, sealed) = match &credentials {
+            None => (None, CredentialsWrite::Keep),
+            some => self.seal(id, None, some.as_ref())?,
+        };
         let connection = Connection {
-            id: ConnectionId::new(now),
+            id,
             tenant_id,
             name,
             provider,
             config,
             max_concurrent_jobs,
+            credentials: mark,
             archived_at: None,
             created_at: now,
             updated_at: now,
         };
         let transaction = self.store.write().await?;
-        match connections::insert(transaction.db(), &connection).await? {
+        match connections::insert(transaction.db(), &connection, &sealed).await? {
             Written::Done => transaction.commit().await?,
             Written::Duplicate => return Err(name_taken(&connection).into()),
             Written::Reference => return Err(no_tenant().into()),
@@ -92,7 +101,8 @@ impl Services {
     pub async fn archive_connection(&self, caller: &Caller, id: ConnectionId) -> Result<Connection, Error> {
         let now = self.now();
         let archive = |connection: Connection| {
-            Ok(Connection { archived_at: connection.archived_at.or(Some(now)), ..connection })
+            let connection = Connection { archived_at: connection.archived_at.or(Some(now)), ..connection };
+            Ok(Changed { connection, credentials: None })
         };
         self.change_connection(caller, id, archive).await
     }
@@ -101,18 +111,23 @@ impl Services {
         &self,
         caller: &Caller,
         id: ConnectionId,
-        change: impl FnOnce(Connection) -> Result<Connection, Vec<Problem>>,
+        change: impl FnOnce(Connection) -> Result<Changed, Vec<Problem>>,
     ) -> Result<Connection, Error> {
         let scope = caller.may_administer()?;
         let transaction = self.store.write().await?;
         let old =
             connections::lock(transaction.db(), scope, id).await?.ok_or_else(|| not_found("connection"))?;
-        let new = change(old.clone())?;
+        let Changed { connection: new, credentials } = change(old.clone())?;
+        let (mark, sealed) = match credentials {
+            None => (old.credentials.clone(), CredentialsWrite::Keep),
+            Some(credentials) => self.seal(id, old.credentials.as_ref(), credentials.as_ref())?,
+        };
+        let new = Connection { credentials: mark, ..new };
         if new == old {
             return Ok(old);
         }
         let new = Connection { updated_at: self.now(), ..new };
-        match connections::update(transaction.db(), &new).await? {
+        match connections::update(transaction.db(), &new, &sealed).await? {
             Written::Done => transaction.commit().await?,
             Written::Duplicate | Written::Reference => return Err(name_taken(&new).into()),
         }

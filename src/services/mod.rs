@@ -5,6 +5,7 @@ mod admission;
 mod batches;
 mod blocked;
 mod connections;
+mod credentials;
 mod gather;
 mod graphs;
 mod history;
@@ -21,6 +22,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 pub use batches::{Expected, Replacement};
+pub use credentials::WrongKeys;
 pub use graphs::{BatchGraph, ConnectionMap, Parts, WantedConnections};
 pub use history::BatchChanges;
 pub use runs::{Answer, Beat, Heard, Reaped, Started};
@@ -36,6 +38,7 @@ use crate::{
     domain::{
         access::{Forbidden, Openness},
         draft::BatchLimits,
+        keyring::Keyring,
         problem::{At, Problem, ProblemCode},
     },
     store::{self, CHUNK, Store},
@@ -52,7 +55,19 @@ pub struct Services {
     claims: ClaimQueue,
     history: Follower,
     admission: Admission,
+    keyring: Option<Keyring>,
     stop: watch::Sender<bool>,
+}
+
+/// What the use cases go by.
+#[derive(Debug)]
+pub struct Settings {
+    /// How large a batch may be.
+    pub limits: BatchLimits,
+    /// To whom the server is open without a token.
+    pub openness: Openness,
+    /// The keys that seal credentials; `None`: there are none, and no credentials are taken.
+    pub keyring: Option<Keyring>,
 }
 
 /// Why something was not done.
@@ -114,7 +129,8 @@ impl From<Problem> for Error {
 impl Services {
     /// The use cases on this store. Must be called on a Tokio runtime: claims and reports gather in
     /// tasks of their own.
-    pub fn new(store: Store, clock: Clock, limits: BatchLimits, openness: Openness) -> Self {
+    pub fn new(store: Store, clock: Clock, settings: Settings) -> Self {
+        let Settings { limits, openness, keyring } = settings;
         let wakeups = Arc::new(Wakeups::default());
         let runs = Runs { store: store.clone(), clock: clock.clone(), wakeups: wakeups.clone() };
         let (stop, stopped) = watch::channel(false);
@@ -122,7 +138,7 @@ impl Services {
         let claims = ClaimQueue::start(runs, stopped);
         let history = history::follower(&store, &clock, &wakeups);
         let admission = Admission::new(openness, &wakeups);
-        Self { store, clock, limits, wakeups, reports, claims, history, admission, stop }
+        Self { store, clock, limits, wakeups, reports, claims, history, admission, keyring, stop }
     }
 
     /// The wake-ups of this server.

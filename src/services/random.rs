@@ -1,7 +1,7 @@
 //! Randomness, from the system.
 
 use crate::{
-    domain::{id::TokenId, lease::LeaseToken, retry::Jitter, token::Secret},
+    domain::{id::TokenId, keyring::NONCE, lease::LeaseToken, retry::Jitter, token::Secret},
     store::Error,
 };
 
@@ -15,10 +15,15 @@ pub fn secret(id: TokenId) -> Result<Secret, Error> {
     Ok(Secret::new(id, bits()?))
 }
 
-fn bits() -> Result<[u8; 32], Error> {
-    let mut bits = [0; 32];
+fn bits<const BYTES: usize>() -> Result<[u8; BYTES], Error> {
+    let mut bits = [0; BYTES];
     getrandom::fill(&mut bits).map_err(|_| Error::Interrupted)?;
     Ok(bits)
+}
+
+/// The nonce of a new envelope.
+pub fn nonce() -> Result<[u8; NONCE], Error> {
+    bits()
 }
 
 /// What a backoff is spread by.

@@ -16,7 +16,9 @@ use crate::{
     domain::{
         access::Scope,
         connection::{Config, Connection},
+        credentials::{CredentialsMark, Fingerprint},
         id::{BatchId, ConnectionId, TenantId},
+        keyring::Sealed,
         list::{Archived, ConnectionFilter},
         page::Page,
         tenant::Concurrency,
@@ -28,6 +30,22 @@ use crate::{
         job,
     },
 };
+
+/// The columns of which a [`Connection`] is made, in the order in which [`connection`] reads them. What opens
+/// its system is not among them.
+const COLUMNS: [Column; 11] = [
+    Column::Id,
+    Column::TenantId,
+    Column::Name,
+    Column::Provider,
+    Column::Config,
+    Column::MaxConcurrentJobs,
+    Column::ArchivedAt,
+    Column::CreatedAt,
+    Column::UpdatedAt,
+    Column::CredentialsFingerprint,
+    Column::CredentialsUpdatedAt,
+];
 
 /// The connections with these ids, in no order.
 pub async fn by_ids(db: &impl Db, scope: Scope, ids: &[ConnectionId]) -> Result<Vec<Connection>, Error> {
@@ -92,7 +110,7 @@ pub async fn count(db: &impl ConnectionTrait, scope: Scope, filter: &ConnectionF
 }
 
 fn seen(scope: Scope) -> Select<Entity> {
-    Entity::find().filter(seen_in(scope, Column::TenantId))
+    Entity::find().select_only().columns(COLUMNS).filter(seen_in(scope, Column::TenantId))
 }
 
 fn matching(scope: Scope, filter: &ConnectionFilter) -> Select<Entity> {
@@ -109,14 +127,33 @@ fn matching(scope: Scope, filter: &ConnectionFilter) -> Select<Entity> {
     seen(scope).filter(all)
 }
 
+/// What is to be written of a connection's credentials.
+#[derive(Debug)]
+pub enum CredentialsWrite {
+    /// Nothing: they stay as they are.
+    Keep,
+    /// That there are none.
+    Remove,
+    /// These.
+    Put(Sealed),
+}
+
 /// Adds a connection; `Duplicate` when its name is taken, `Reference` when its tenant is missing.
-pub async fn insert(db: &impl ConnectionTrait, connection: &Connection) -> Result<Written, Error> {
-    Written::from(Entity::insert(row(connection)).exec_without_returning(db).await)
+pub async fn insert(
+    db: &impl ConnectionTrait,
+    connection: &Connection,
+    credentials: &CredentialsWrite,
+) -> Result<Written, Error> {
+    Written::from(Entity::insert(row(connection, credentials)).exec_without_returning(db).await)
 }
 
 /// Writes what has changed of a connection; `Duplicate` when its name is taken.
-pub async fn update(db: &impl ConnectionTrait, connection: &Connection) -> Result<Written, Error> {
-    Written::from(row(connection).update(db).await)
+pub async fn update(
+    db: &impl ConnectionTrait,
+    connection: &Connection,
+    credentials: &CredentialsWrite,
+) -> Result<Written, Error> {
+    Written::from(row(connection, credentials).update(db).await)
 }
 
 /// Removes a connection; `Reference` when a batch or a job uses it.
@@ -124,8 +161,8 @@ pub async fn delete(db: &impl ConnectionTrait, id: ConnectionId) -> Result<Writt
     Written::from(Entity::delete_by_id(id.uuid()).exec(db).await)
 }
 
-fn row(connection: &Connection) -> ActiveModel {
-    ActiveModel {
+fn row(connection: &Connection, credentials: &CredentialsWrite) -> ActiveModel {
+    let mut row = ActiveModel {
         id: Set(connection.id.uuid()),
         tenant_id: Set(connection.tenant_id.uuid()),
         name: Set(connection.name.to_string()),
@@ -135,10 +172,21 @@ fn row(connection: &Connection) -> ActiveModel {
         archived_at: Set(connection.archived_at),
         created_at: Set(connection.created_at),
         updated_at: Set(connection.updated_at),
-    }
+        ..<ActiveModel as Default>::default()
+    };
+    let sealed = match credentials {
+        CredentialsWrite::Keep => return row,
+        CredentialsWrite::Remove => None,
+        CredentialsWrite::Put(sealed) => Some(sealed),
+    };
+    row.credentials = Set(sealed.map(|sealed| sealed.envelope.clone()));
+    row.credentials_key = Set(sealed.map(|sealed| sealed.key.to_string()));
+    row.credentials_fingerprint = Set(sealed.map(|sealed| sealed.fingerprint.bytes().to_vec()));
+    row.credentials_updated_at = Set(connection.credentials.as_ref().map(|mark| mark.updated_at));
+    row
 }
 
-/// A whole row, in the order of its columns.
+/// A connection, from its [`COLUMNS`].
 fn connection(columns: &mut Columns<'_>) -> Result<Connection, Error> {
     let id = columns.next()?;
     let corrupt = |column| Error::Corrupt { table: "connections", column, id };
@@ -155,5 +203,12 @@ fn connection(columns: &mut Columns<'_>) -> Result<Connection, Error> {
         archived_at: columns.next()?,
         created_at: columns.next()?,
         updated_at: columns.next()?,
+        credentials: match (columns.next()?, columns.next()?) {
+            (None, None) => None,
+            (Some(fingerprint), Some(updated_at)) => {
+                Some(CredentialsMark { fingerprint: Fingerprint::new(fingerprint), updated_at })
+            }
+            (Some(_), None) | (None, Some(_)) => return Err(corrupt("credentials_fingerprint")),
+        },
     })
 }

@@ -3,6 +3,8 @@
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 use uuid::Uuid;
 
+use crate::domain::keyring::Unopened;
+
 /// The store could not do what it should: our fault or the database's, never a client's.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -24,6 +26,14 @@ pub enum Error {
     Raced {
         /// The table.
         table: &'static str,
+    },
+    /// Sealed credentials can't be opened.
+    #[error("connection {connection}: {reason}")]
+    Unopened {
+        /// The connection whose they are.
+        connection: Uuid,
+        /// Why not.
+        reason: Unopened,
     },
     /// The work was given up before it was done: the server stops.
     #[error("the work was interrupted")]
@@ -69,7 +79,11 @@ impl Error {
                 }
             }
             Self::Interrupted => true,
-            Self::Database(_) | Self::Corrupt { .. } | Self::Raced { .. } | Self::Newer(_) => false,
+            Self::Database(_)
+            | Self::Corrupt { .. }
+            | Self::Raced { .. }
+            | Self::Unopened { .. }
+            | Self::Newer(_) => false,
         }
     }
 }

@@ -14,6 +14,7 @@ mod keyset;
 mod many;
 mod migrate;
 pub mod runs;
+pub mod secrets;
 pub mod tenants;
 pub mod tokens;
 pub mod wakeups;

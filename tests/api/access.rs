@@ -5,7 +5,8 @@ use sluice::config::{Access, Config};
 
 use crate::support::{Actor, Event, Method, StatusCode, TestApp, on_both, text};
 
-fn to_anybody(config: &mut Config) {
+/// A server that goes on without tokens when there are some.
+pub fn to_anybody(config: &mut Config) {
     config.access = Access::Anybody;
 }
 

@@ -7,6 +7,7 @@ mod bad_input;
 mod batches;
 mod connections;
 mod consistency;
+mod credentials;
 mod history;
 mod invariants;
 mod one_round;

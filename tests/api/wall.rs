@@ -49,6 +49,12 @@ impl Schema {
         self.roots().into_iter().map(document).collect()
     }
 
+    /// Every query and mutation with all that can be selected two levels down, about what has these ids.
+    pub fn everything(&self, id: &impl Fn(&str) -> String) -> Vec<(String, String)> {
+        let document = |root: Root| (text(&root.field["name"]), self.document(&root, 2, None, id));
+        self.roots().into_iter().map(document).collect()
+    }
+
     fn roots(&self) -> Vec<Root> {
         let of = |operation, kind| {
             let fields = self.named(kind)["fields"].as_array().unwrap().iter();

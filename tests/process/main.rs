@@ -3,6 +3,7 @@
 mod access;
 #[path = "../common/mod.rs"]
 mod common;
+mod keys;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -485,6 +486,7 @@ fn migrate_says_what_the_database_has_and_lacks() {
             "m0010_requires",
             "m0011_room",
             "m0012_tokens",
+            "m0013_credentials",
         ];
         let listed = |word: &str| names.map(|name| format!("{word}  {name}\n")).concat();
         assert_eq!(migrate("status"), listed("pending"));

@@ -9,6 +9,7 @@ use super::payload;
 use crate::{
     domain::{
         connection::{Connection, ConnectionDraft, ConnectionPatch},
+        credentials::CredentialsDraft,
         id::ConnectionId,
         problem::At,
     },
@@ -28,6 +29,9 @@ struct CreateConnectionInput {
     /// How to reach the system and what to do there: a JSON object of at most 64 KiB, nothing
     /// secret; left out: empty.
     config: Option<Json<Value>>,
+    /// What opens the system, a password for instance: a JSON object of at most 64 KiB. It is kept sealed and
+    /// never shown again, but to the workers that claim jobs with this connection.
+    credentials: Option<Json<Value>>,
     /// How many jobs may use it at once, from 1 on; left out: no limit.
     max_concurrent_jobs: Option<i32>,
 }
@@ -42,6 +46,8 @@ struct UpdateConnectionInput {
     name: Option<String>,
     /// A new config, in place of the whole old one.
     config: Option<Json<Value>>,
+    /// New credentials, in place of the whole old ones; null removes them.
+    credentials: MaybeUndefined<Json<Value>>,
     /// A new limit; null removes it.
     max_concurrent_jobs: MaybeUndefined<i32>,
 }
@@ -77,10 +83,12 @@ impl ConnectionMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What it is to be.")] input: CreateConnectionInput,
     ) -> Result<CreateConnectionPayload> {
-        let CreateConnectionInput { tenant_id, name, provider, config, max_concurrent_jobs } = input;
+        let CreateConnectionInput { tenant_id, name, provider, config, credentials, max_concurrent_jobs } =
+            input;
         let tenant_id = tenant_id.map(|id| id.0);
         let config = config.map(|Json(config)| config);
-        let draft = ConnectionDraft { tenant_id, name, provider, config, max_concurrent_jobs };
+        let credentials = credentials.map(|Json(credentials)| CredentialsDraft(credentials));
+        let draft = ConnectionDraft { tenant_id, name, provider, config, credentials, max_concurrent_jobs };
         CreateConnectionPayload::new(ctx.services().create_connection(ctx.caller(), draft).await, node)
     }
 
@@ -90,10 +98,15 @@ impl ConnectionMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What shall change.")] input: UpdateConnectionInput,
     ) -> Result<UpdateConnectionPayload> {
-        let UpdateConnectionInput { id, name, config, max_concurrent_jobs } = input;
+        let UpdateConnectionInput { id, name, config, credentials, max_concurrent_jobs } = input;
         let config = config.map(|Json(config)| config);
         let max_concurrent_jobs = max_concurrent_jobs.as_opt_ref().map(Option::<&i32>::copied);
-        let patch = ConnectionPatch { name, config, max_concurrent_jobs };
+        let credentials = match credentials {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(Json(credentials)) => Some(Some(CredentialsDraft(credentials))),
+        };
+        let patch = ConnectionPatch { name, config, credentials, max_concurrent_jobs };
         let changed = async { ctx.services().update_connection(ctx.caller(), parse(&id)?, patch).await };
         UpdateConnectionPayload::new(changed.await, node)
     }

@@ -1,15 +1,17 @@
 //! What a worker gets.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Enum, Json, Object, Result, SimpleObject};
 use futures_util::future::try_join_all;
 use serde_json::Value;
 
 use super::job::{JobNode, RequirementKind};
 use crate::{
-    domain::{graph::Side, lease::LeaseToken},
+    domain::{credentials::Credentials, graph::Side, lease::LeaseToken},
     graphql::{
         context::ContextExt,
-        loaders::{LinksKey, OutputKey},
+        loaders::{CredentialsKey, LinksKey, OutputKey},
         scalar::DateTime,
     },
     services::{Heard, Started},
@@ -40,6 +42,13 @@ impl ClaimNode {
     /// `effectiveUpdatedSince`.
     async fn job(&self) -> JobNode {
         JobNode::alone(self.0.job.clone())
+    }
+
+    /// What opens the system of the job's connection, as it was given; null where it has none. Nowhere else.
+    async fn credentials(&self, ctx: &Context<'_>) -> Result<Option<Json<Value>>> {
+        let opened = ctx.load(CredentialsKey(self.0.job.connection_id)).await?;
+        let value = |credentials: Arc<Credentials>| serde_json::from_str(credentials.reveal());
+        Ok(opened.map(value).transpose()?.map(Json))
     }
 
     /// What the jobs that it requires have put out, in the order of the batch.

@@ -58,6 +58,22 @@ impl ConnectionNode {
         AnyJson(self.0.config.clone().into_value())
     }
 
+    /// Whether it has credentials. They go in and never come out of a query.
+    async fn has_credentials(&self) -> bool {
+        self.0.credentials.is_some()
+    }
+
+    /// When its credentials were last changed; null where it has none.
+    async fn credentials_updated_at(&self) -> Option<DateTime> {
+        self.0.credentials.as_ref().map(|mark| DateTime(mark.updated_at))
+    }
+
+    /// Tells its credentials from others that it had, or will have: 32 hexadecimal digits that say nothing
+    /// about them. It is another one after the server's key was rotated. Null where it has none.
+    async fn credentials_fingerprint(&self) -> Option<String> {
+        self.0.credentials.as_ref().map(|mark| mark.fingerprint.to_string())
+    }
+
     /// How many jobs may use it at once; null: no limit.
     async fn max_concurrent_jobs(&self) -> Option<i32> {
         self.0.max_concurrent_jobs.map(|limit| limit.jobs())
@@ -112,6 +128,13 @@ impl AtHand for ConnectionNode {
             "name" => Self::value(|connection, json| json.put(&*connection.name)),
             "provider" => Self::value(|connection, json| json.put(&*connection.provider)),
             "config" => Self::value(|connection, json| json.put(connection.config.fields())),
+            "hasCredentials" => Self::value(|connection, json| json.put(&connection.credentials.is_some())),
+            "credentialsUpdatedAt" => Self::value(|connection, json| {
+                json.nullable(connection.credentials.as_ref().map(|mark| mark.updated_at), Json::time)
+            }),
+            "credentialsFingerprint" => Self::value(|connection, json| {
+                json.put(&connection.credentials.as_ref().map(|mark| mark.fingerprint.to_string()))
+            }),
             "maxConcurrentJobs" => Self::value(|connection, json| {
                 json.put(&connection.max_concurrent_jobs.map(Concurrency::jobs))
             }),

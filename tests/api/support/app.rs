@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sluice::{
     app::{self, Application},
     clock::{Clock, ManualClock},
-    config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits},
+    config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, KeySource, Limits, LiveLimits},
     domain::draft::BatchLimits,
     store,
 };
@@ -22,6 +22,9 @@ use super::{
 
 /// Noon on 2026-11-23, in microseconds since 1970: when every test begins.
 const START: i64 = 1_795_435_200_000_000;
+
+/// The key of every server.
+const KEYS: &str = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// A server on a database of its own.
 pub struct TestApp {
@@ -68,6 +71,7 @@ impl TestApp {
             },
             demo: Demo::Off,
             access: Access::ByToken,
+            keys: KeySource::Text(KEYS.to_owned().into()),
         };
         configure(&mut config);
         let clock = ManualClock::new(START);
@@ -80,8 +84,9 @@ impl TestApp {
         let stopped = async move {
             let _ = stopped.await;
         };
-        let application =
-            Application::build(listener, store, Clock::Manual(clock.clone()), &config, stopped).unwrap();
+        let application = Application::build(listener, store, Clock::Manual(clock.clone()), &config, stopped)
+            .await
+            .unwrap();
         let address = application.address();
         let running = actix_web::rt::spawn(application.run_until_stopped());
 
