@@ -23,6 +23,36 @@ pub struct Config {
     pub access: Access,
     /// Where the keys are that seal credentials.
     pub keys: KeySource,
+    /// The pages of which other hosts may use the API in a browser.
+    pub origins: Vec<Origin>,
+}
+
+/// Where a page in a browser is from: `https://app.example`, with the port if it is not the scheme's own. In
+/// lower case, as browsers write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    /// The origin as browsers write it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.to_ascii_lowercase();
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        match host {
+            Some(host) if !host.is_empty() && host.bytes().all(fits) => Ok(Self(text)),
+            Some(_) | None => {
+                Err("an origin is a scheme, a host and perhaps a port, as in https://app.example".into())
+            }
+        }
+    }
 }
 
 /// Where the keys are that seal credentials. `Debug` does not show them.
@@ -191,6 +221,18 @@ mod tests {
         );
         assert_eq!(shown("postgres://db/sluice").as_deref(), Ok("postgres://db/sluice postgres://db/sluice"));
         assert_eq!(shown("sqlite:sluice.db").as_deref(), Ok("sqlite:sluice.db sqlite:sluice.db"));
+    }
+
+    #[test]
+    fn an_origin_is_what_browsers_send() {
+        let read = |text: &str| text.parse::<Origin>().map(|origin| origin.as_str().to_owned());
+        assert_eq!(read("https://App.example").as_deref(), Ok("https://app.example"));
+        assert_eq!(read("http://[::1]:3000").as_deref(), Ok("http://[::1]:3000"));
+        for text in
+            ["", "*", "null", "app.example", "https://", "https://app.example/", "ftp://x", "https://a b"]
+        {
+            assert!(read(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

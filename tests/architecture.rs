@@ -28,7 +28,7 @@ const ROOMS: [Room; 16] = [
     Room {
         name: "http",
         rooms: &["config", "domain", "graphql", "rest", "services"],
-        crates: &["actix_web", "actix_ws"],
+        crates: &["actix_cors", "actix_web", "actix_ws"],
     },
     Room {
         name: "app",
@@ -43,8 +43,16 @@ const ROOMS: [Room; 16] = [
     Room { name: "main", rooms: &["cli"], crates: &[] },
 ];
 
-const GUARDED_CRATES: [&str; 7] =
-    ["actix_web", "actix_ws", "async_graphql", "clap", "migration", "sea_orm", "tracing_subscriber"];
+const GUARDED_CRATES: [&str; 8] = [
+    "actix_cors",
+    "actix_web",
+    "actix_ws",
+    "async_graphql",
+    "clap",
+    "migration",
+    "sea_orm",
+    "tracing_subscriber",
+];
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")

@@ -131,6 +131,7 @@ pub fn config(url: &str) -> Config {
         demo: Demo::Off,
         access: Access::ByToken,
         keys: KeySource::Unnamed,
+        origins: Vec::new(),
     }
 }
 

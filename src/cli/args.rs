@@ -5,7 +5,9 @@ use std::{ffi::OsStr, net::SocketAddr, path::PathBuf};
 use clap::{Arg, Args as ClapArgs, Error, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
 
 use crate::{
-    config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, KeySource, KeyText, Limits, LiveLimits},
+    config::{
+        Access, Config, DatabaseConfig, DatabaseUrl, Demo, KeySource, KeyText, Limits, LiveLimits, Origin,
+    },
     domain::{access::Role, draft::BatchLimits, problem::At, since::Since},
 };
 
@@ -135,6 +137,10 @@ pub struct ServeArgs {
     /// Let a demonstration go on: a tenant named demo, whose batches run on simulated workers
     #[arg(long)]
     demo: bool,
+    /// Let pages from this origin use the API in a browser, https://app.example for instance. May be given more than
+    /// once, or with commas
+    #[arg(long, env = "SLUICE_ALLOW_ORIGIN", value_delimiter = ',')]
+    allow_origin: Vec<Origin>,
     /// Serve anybody who can reach the address, without a token. For networks where everybody may do
     /// everything
     #[arg(long, env = "SLUICE_INSECURE_NO_AUTH")]
@@ -159,6 +165,7 @@ impl ServeArgs {
             demo,
             access,
             keys: self.keys.source(),
+            origins: self.allow_origin,
         }
     }
 

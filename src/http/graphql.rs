@@ -21,7 +21,7 @@ use super::{
     websocket::{self, Door},
 };
 use crate::{
-    config::Limits,
+    config::{Limits, Origin},
     domain::access::Caller,
     graphql::{Allowed, Executed, Operation, Outcome, Requester, Schema, sdl},
     rest::{
@@ -99,6 +99,8 @@ pub struct Served {
     pub limits: Limits,
     /// Ends the streams once the server shall stop.
     pub stop: CancellationToken,
+    /// The pages of which other hosts may open a WebSocket.
+    pub origins: Arc<[Origin]>,
 }
 
 async fn post(request: HttpRequest, payload: Payload, served: Data<Served>) -> HttpResponse {
@@ -206,8 +208,9 @@ fn response(executed: Executed, media: Media) -> HttpResponse {
 }
 
 async fn web_socket(request: &HttpRequest, payload: Payload, served: &Served) -> HttpResponse {
-    if websocket::is_foreign(request) {
-        let message = "a page of another host may not open a WebSocket here: `Origin` differs from `Host`";
+    if websocket::is_foreign(request, &served.origins) {
+        let message = "a page of another host may not open a WebSocket here: `Origin` differs from `Host`, and is none \
+                       that --allow-origin names";
         return error(Media::Json, StatusCode::FORBIDDEN, "FOREIGN_ORIGIN", message);
     }
     let door = match Door::of(request, &served.services).await {

@@ -2,10 +2,12 @@
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
+use actix_cors::Cors;
 use actix_web::{
     App, HttpServer,
     dev::Server,
-    middleware::DefaultHeaders,
+    http::header,
+    middleware::{Condition, DefaultHeaders},
     web::{self, Data},
 };
 
@@ -14,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{graphiql, graphql, health};
 use crate::{
-    config::Config,
+    config::{Config, Origin},
     graphql::Schema,
     rest::{self, problem::unknown_route},
     services::Services,
@@ -24,6 +26,26 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(30);
 /// How long an idle connection is kept for the next request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long a browser may remember what it was told here, in seconds.
+const PREFLIGHT: usize = 3600;
+
+/// What pages from these origins may do: all that the API has. Tokens travel in `Authorization`, so that a browser
+/// sends nothing by itself that could be abused.
+fn cors(origins: &[Origin]) -> Cors {
+    let cors = origins.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin.as_str()));
+    cors.allowed_methods(["GET", "POST", "PUT", "DELETE"])
+        .allowed_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            header::HeaderName::from_static("idempotency-key"),
+        ])
+        .expose_headers([header::ETAG, header::LOCATION, header::LINK, header::WWW_AUTHENTICATE])
+        .max_age(PREFLIGHT)
+}
 
 /// A server on `listener` that stops once `stop` is there: then it takes no new connections, ends its
 /// live streams at once and the requests it has in their time, and closes.
@@ -41,12 +63,15 @@ pub fn start(
         runtime: Handle::current(),
         limits,
         stop: stopping.clone(),
+        origins: config.origins.clone().into(),
     };
+    let origins = config.origins.clone();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(Data::new(served.clone()))
             .app_data(Data::from(services.clone()))
             .app_data(Data::new(limits))
+            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
             .wrap(DefaultHeaders::new().add(("server", "sluice")))
             .configure(graphql::routes)
             .configure(graphiql::routes)

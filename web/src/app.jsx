@@ -7,6 +7,7 @@ import { GraphiQL } from 'graphiql';
 import { subscriptionUrl, url } from './endpoint.js';
 import { tabs } from './examples.js';
 import { FillConnectionIds } from './fill-connection-ids.jsx';
+import { storage } from './storage.js';
 
 // The client for subscriptions is loaded and connected when the first
 // subscription runs.
@@ -32,6 +33,7 @@ export function App() {
     <GraphiQL
       fetcher={fetcher}
       plugins={plugins}
+      storage={storage}
       defaultTabs={tabs}
       defaultQuery=""
       defaultEditorToolsVisibility="variables"

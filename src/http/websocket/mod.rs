@@ -48,6 +48,7 @@ use self::{
     socket::Socket,
 };
 use super::graphql::Served;
+use crate::config::Origin;
 
 /// Whether the client wants a WebSocket.
 pub fn is_wanted(request: &HttpRequest) -> bool {
@@ -55,11 +56,14 @@ pub fn is_wanted(request: &HttpRequest) -> bool {
     upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
 }
 
-/// Whether a browser sends this on behalf of a page of another host. Browsers let any page open a
+/// Whether a browser sends this on behalf of a page of another host that is not allowed to. Browsers let any page open a
 /// WebSocket to anywhere, and say only where the page is from.
-pub fn is_foreign(request: &HttpRequest) -> bool {
+pub fn is_foreign(request: &HttpRequest, allowed: &[Origin]) -> bool {
     let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
     let Some(origin) = header(header::ORIGIN) else { return false };
+    if allowed.iter().any(|allowed| origin.eq_ignore_ascii_case(allowed.as_str())) {
+        return false;
+    }
     let Some((scheme, host)) = origin.split_once("://") else { return true };
     let default_port = if scheme == "https" { ":443" } else { ":80" };
     let without_port = |host: &str| host.strip_suffix(default_port).unwrap_or(host).to_ascii_lowercase();
