@@ -13,7 +13,9 @@ use crate::{
     config::{self, Config, DatabaseConfig},
     demo::Demo,
     domain::access::Openness,
-    http, keyfile,
+    http,
+    issuer::Issuer,
+    keyfile,
     services::{Services, Settings},
     store::{self, Store, tokens},
 };
@@ -46,6 +48,9 @@ pub enum StartError {
         /// What was wrong.
         error: store::Error,
     },
+    /// The keys of the issuer that is trusted can't be had.
+    #[error("cannot read the keys of the token issuer: {0}")]
+    Issuer(String),
     /// The keys that seal credentials can't be had, or are not the right ones.
     #[error("{0}")]
     Keys(String),
@@ -66,6 +71,7 @@ pub async fn open(config: &Config) -> Result<Store, StartError> {
     let store = open_database(&config.database).await?;
     let usable = match config.openness() {
         Openness::AtHome | Openness::ToAnybody => Ok(true),
+        Openness::ToNobody if config.issuer.is_some() => Ok(true),
         Openness::ToNobody => tokens::any(store.reader()).await,
     };
     match usable {
@@ -102,9 +108,14 @@ impl Application {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, StartError> {
         let failed = |error| StartError::Listen { address: config.bind, error };
+        let issuer = config.issuer.clone().map(Issuer::new);
+        if let Some(issuer) = &issuer {
+            issuer.start(clock.now()).await.map_err(StartError::Issuer)?;
+        }
         let settings = Settings {
             limits: config.limits.batch,
             openness: config.openness(),
+            issuer,
             keyring: keyfile::keyring(&config.keys, &config.database.url).map_err(StartError::Keys)?,
         };
         let services = Arc::new(Services::new(store.clone(), clock, settings));

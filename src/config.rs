@@ -4,7 +4,10 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::domain::{access::Openness, draft::BatchLimits};
+use crate::{
+    domain::{access::Openness, draft::BatchLimits},
+    issuer::IssuerConfig,
+};
 
 /// Everything that `serve` needs to know.
 #[derive(Debug, Clone)]
@@ -23,6 +26,8 @@ pub struct Config {
     pub access: Access,
     /// Where the keys are that seal credentials.
     pub keys: KeySource,
+    /// Whose JSON Web Tokens are trusted.
+    pub issuer: Option<IssuerConfig>,
     /// The pages of which other hosts may use the API in a browser.
     pub origins: Vec<Origin>,
 }
@@ -97,6 +102,8 @@ impl Config {
     pub fn openness(&self) -> Openness {
         match self.access {
             Access::Anybody => Openness::ToAnybody,
+            // Who trusts an issuer wants to know who asks.
+            Access::ByToken if self.issuer.is_some() => Openness::ToNobody,
             Access::ByToken if self.bind.ip().is_loopback() => Openness::AtHome,
             Access::ByToken => Openness::ToNobody,
         }

@@ -16,6 +16,7 @@
 //! | [`app`] | the composition root: everything is put together there |
 //! | [`cli`] | the command line: thin |
 //! | [`config`], [`clock`], `telemetry` | flags and environment, the time, what is logged |
+//! | [`issuer`] | an issuer of tokens outside of Sluice that is trusted |
 //! | `keyfile` | where the keys are that seal credentials |
 //!
 //! The schema of the database is a crate of its own, `migration`.
@@ -68,6 +69,7 @@ pub mod domain;
 mod entity;
 pub mod graphql;
 mod http;
+pub mod issuer;
 mod keyfile;
 mod rest;
 pub mod services;

@@ -12,15 +12,16 @@ struct Room {
     crates: &'static [&'static str],
 }
 
-const ROOMS: [Room; 16] = [
+const ROOMS: [Room; 17] = [
     Room { name: "domain", rooms: &[], crates: &[] },
     Room { name: "clock", rooms: &[], crates: &[] },
     Room { name: "telemetry", rooms: &[], crates: &["tracing_subscriber"] },
-    Room { name: "config", rooms: &["domain"], crates: &[] },
+    Room { name: "config", rooms: &["domain", "issuer"], crates: &[] },
+    Room { name: "issuer", rooms: &["domain"], crates: &["jsonwebtoken", "ureq"] },
     Room { name: "keyfile", rooms: &["config", "domain"], crates: &[] },
     Room { name: "entity", rooms: &[], crates: &["sea_orm"] },
     Room { name: "store", rooms: &["config", "domain", "entity"], crates: &["sea_orm", "migration"] },
-    Room { name: "services", rooms: &["clock", "domain", "store"], crates: &[] },
+    Room { name: "services", rooms: &["clock", "domain", "issuer", "store"], crates: &[] },
     Room { name: "demo", rooms: &["domain", "services"], crates: &[] },
     Room { name: "background", rooms: &["services", "store"], crates: &[] },
     Room { name: "graphql", rooms: &["domain", "services"], crates: &["async_graphql"] },
@@ -32,26 +33,50 @@ const ROOMS: [Room; 16] = [
     },
     Room {
         name: "app",
-        rooms: &["background", "clock", "config", "demo", "domain", "http", "keyfile", "services", "store"],
+        rooms: &[
+            "background",
+            "clock",
+            "config",
+            "demo",
+            "domain",
+            "http",
+            "issuer",
+            "keyfile",
+            "services",
+            "store",
+        ],
         crates: &["actix_web"],
     },
     Room {
         name: "cli",
-        rooms: &["app", "clock", "config", "domain", "graphql", "keyfile", "services", "store", "telemetry"],
+        rooms: &[
+            "app",
+            "clock",
+            "config",
+            "domain",
+            "graphql",
+            "issuer",
+            "keyfile",
+            "services",
+            "store",
+            "telemetry",
+        ],
         crates: &["clap"],
     },
     Room { name: "main", rooms: &["cli"], crates: &[] },
 ];
 
-const GUARDED_CRATES: [&str; 8] = [
+const GUARDED_CRATES: [&str; 10] = [
     "actix_cors",
     "actix_web",
     "actix_ws",
     "async_graphql",
     "clap",
+    "jsonwebtoken",
     "migration",
     "sea_orm",
     "tracing_subscriber",
+    "ureq",
 ];
 
 fn source() -> PathBuf {

@@ -131,6 +131,7 @@ pub fn config(url: &str) -> Config {
         demo: Demo::Off,
         access: Access::ByToken,
         keys: KeySource::Unnamed,
+        issuer: None,
         origins: Vec::new(),
     }
 }
@@ -145,6 +146,6 @@ pub fn services(store: Store) -> Services {
     Services::new(
         store,
         Clock::System,
-        Settings { limits: LIMITS, openness: Openness::AtHome, keyring: None },
+        Settings { limits: LIMITS, openness: Openness::AtHome, issuer: None, keyring: None },
     )
 }

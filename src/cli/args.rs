@@ -9,6 +9,7 @@ use crate::{
         Access, Config, DatabaseConfig, DatabaseUrl, Demo, KeySource, KeyText, Limits, LiveLimits, Origin,
     },
     domain::{access::Role, draft::BatchLimits, problem::At, since::Since},
+    issuer::{IssuerConfig, KeySet},
 };
 
 /// The control plane for extract/load work.
@@ -90,6 +91,38 @@ impl KeyArgs {
     }
 }
 
+/// Whose JSON Web Tokens are trusted.
+#[derive(Debug, ClapArgs)]
+pub struct IssuerArgs {
+    /// Trust JSON Web Tokens of this issuer: what stands in their claim iss
+    #[arg(long, env = "SLUICE_JWT_ISSUER", requires_all = ["jwt_audience", "jwt_keys"])]
+    jwt_issuer: Option<String>,
+    /// What must stand in their claim aud
+    #[arg(long, env = "SLUICE_JWT_AUDIENCE", requires = "jwt_issuer")]
+    jwt_audience: Option<String>,
+    /// Where the issuer's public keys are, a JWK set: an https address, or a file
+    #[arg(long, env = "SLUICE_JWT_KEYS", requires = "jwt_issuer")]
+    jwt_keys: Option<KeySet>,
+    /// In which claim the role stands: viewer, operator, admin or worker
+    #[arg(long, env = "SLUICE_JWT_ROLE_CLAIM", default_value = "role")]
+    jwt_role_claim: String,
+    /// In which claim the id of the tenant stands, or * for all tenants
+    #[arg(long, env = "SLUICE_JWT_TENANT_CLAIM", default_value = "tenant")]
+    jwt_tenant_claim: String,
+}
+
+impl IssuerArgs {
+    fn into_config(self) -> Option<IssuerConfig> {
+        Some(IssuerConfig {
+            issuer: self.jwt_issuer?,
+            audience: self.jwt_audience?,
+            keys: self.jwt_keys?,
+            role_claim: self.jwt_role_claim,
+            tenant_claim: self.jwt_tenant_claim,
+        })
+    }
+}
+
 /// What `secrets` takes.
 #[derive(Debug, ClapArgs)]
 pub struct SecretsArgs {
@@ -137,6 +170,8 @@ pub struct ServeArgs {
     /// Let a demonstration go on: a tenant named demo, whose batches run on simulated workers
     #[arg(long)]
     demo: bool,
+    #[command(flatten)]
+    issuer: IssuerArgs,
     /// Let pages from this origin use the API in a browser, https://app.example for instance. May be given more than
     /// once, or with commas
     #[arg(long, env = "SLUICE_ALLOW_ORIGIN", value_delimiter = ',')]
@@ -165,6 +200,7 @@ impl ServeArgs {
             demo,
             access,
             keys: self.keys.source(),
+            issuer: self.issuer.into_config(),
             origins: self.allow_origin,
         }
     }

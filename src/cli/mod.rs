@@ -45,7 +45,11 @@ pub async fn run() -> ExitCode {
 /// The use cases, for a command that serves nobody and makes nothing that has a size.
 fn services(store: Store, keyring: Option<Keyring>) -> Services {
     let limits = BatchLimits { jobs: 0, dependencies: 0 };
-    Services::new(store, Clock::System, Settings { limits, openness: Openness::ToNobody, keyring })
+    Services::new(
+        store,
+        Clock::System,
+        Settings { limits, openness: Openness::ToNobody, issuer: None, keyring },
+    )
 }
 
 /// What went wrong, as one sentence.

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
+
 use super::{
     event::Actor,
     id::{TenantId, TokenId},
@@ -117,6 +119,13 @@ pub enum Identity {
         /// Its name.
         name: Name,
     },
+    /// By an issuer that vouches for it.
+    Subject {
+        /// What the issuer calls it.
+        name: Name,
+        /// From when on it does not vouch any more, UTC.
+        expires_at: DateTime<Utc>,
+    },
 }
 
 /// Who asks, and what they may do.
@@ -144,6 +153,11 @@ impl Caller {
         Self { identity: Identity::Token { id, name }, role: Some(role), scope: Scope(tenant) }
     }
 
+    /// Whoever an issuer vouches for until then, UTC.
+    pub fn vouched_for(name: Name, expires_at: DateTime<Utc>, role: Role, tenant: Option<TenantId>) -> Self {
+        Self { identity: Identity::Subject { name, expires_at }, role: Some(role), scope: Scope(tenant) }
+    }
+
     /// By what the caller is known.
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -159,6 +173,7 @@ impl Caller {
         match &self.identity {
             Identity::Nobody => Actor::Client,
             Identity::Token { id, name } => Actor::Token { id: *id, name: name.clone() },
+            Identity::Subject { name, .. } => Actor::Subject(name.clone()),
         }
     }
 
@@ -219,8 +234,6 @@ impl std::error::Error for Forbidden {}
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::*;
 
     fn caller(role: Role, tenant: Option<TenantId>) -> Caller {

@@ -48,6 +48,8 @@ pub enum Actor {
         /// What the token is called.
         name: Name,
     },
+    /// A client of the API for whom an issuer vouches, by the name that the issuer gives it.
+    Subject(Name),
     /// A worker, by the name that it gave.
     Worker(WorkerName),
     /// Sluice itself: a lease expired, for instance.
@@ -56,12 +58,14 @@ pub enum Actor {
 
 const WORKER: &str = "worker:";
 const TOKEN: &str = "token:";
+const SUBJECT: &str = "subject:";
 
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client => f.write_str("client"),
             Self::Token { id, name } => write!(f, "{TOKEN}{id}:{name}"),
+            Self::Subject(name) => write!(f, "{SUBJECT}{name}"),
             Self::Worker(name) => write!(f, "{WORKER}{name}"),
             Self::Sluice => f.write_str("sluice"),
         }
@@ -74,14 +78,17 @@ impl Actor {
         match name {
             "client" => Some(Self::Client),
             "sluice" => Some(Self::Sluice),
-            other => match other.strip_prefix(WORKER) {
-                Some(worker) => Some(Self::Worker(Text::stored(worker.to_owned()))),
-                None => {
-                    let (id, name) = other.strip_prefix(TOKEN)?.split_once(':')?;
-                    let id = TokenId::parse(id, &At::Root).ok()?;
-                    Some(Self::Token { id, name: Text::stored(name.to_owned()) })
+            other => {
+                let name = |name: &str| Text::stored(name.to_owned());
+                if let Some(worker) = other.strip_prefix(WORKER) {
+                    Some(Self::Worker(name(worker)))
+                } else if let Some(subject) = other.strip_prefix(SUBJECT) {
+                    Some(Self::Subject(name(subject)))
+                } else {
+                    let (id, token) = other.strip_prefix(TOKEN)?.split_once(':')?;
+                    Some(Self::Token { id: TokenId::parse(id, &At::Root).ok()?, name: name(token) })
                 }
-            },
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who is let in: whoever shows a good token; and, while a server is open, everybody.
+//! Who is let in: whoever shows a good token, or is vouched for by the issuer that is trusted; and, while a server is open, everybody.
 //!
 //! What was read of a token is believed for a short while, so that a request costs no statement. A
 //! wake-up ends that belief at once; where none comes (another process has changed an SQLite file) it
@@ -22,6 +22,7 @@ use crate::{
         id::TokenId,
         token::{Secret, Token},
     },
+    issuer::Issuer,
     store::tokens,
 };
 
@@ -37,6 +38,7 @@ const REMEMBERED: usize = 10_000;
 #[derive(Debug)]
 pub struct Admission {
     openness: Openness,
+    issuer: Option<Issuer>,
     known: Mutex<Known>,
 }
 
@@ -67,10 +69,10 @@ enum Made {
 
 impl Admission {
     /// Nothing is known yet.
-    pub fn new(openness: Openness, wakeups: &Wakeups) -> Self {
+    pub fn new(openness: Openness, issuer: Option<Issuer>, wakeups: &Wakeups) -> Self {
         let news = wakeups.subscribe(Topic::Access);
         let made = Made::NotAt(DateTime::<Utc>::MIN_UTC);
-        Self { openness, known: Mutex::new(Known { news, tokens: HashMap::new(), made }) }
+        Self { openness, issuer, known: Mutex::new(Known { news, tokens: HashMap::new(), made }) }
     }
 
     /// What is known, and still to be believed.
@@ -90,7 +92,10 @@ impl Admission {
 impl Services {
     /// Whoever shows this; `None`: it is no token that is good.
     pub async fn admit(&self, shown: &str) -> Result<Option<Arc<Caller>>, Error> {
-        let Some(secret) = Secret::shown(shown) else { return Ok(None) };
+        let Some(secret) = Secret::shown(shown) else {
+            let Some(issuer) = &self.admission.issuer else { return Ok(None) };
+            return Ok(issuer.admit(shown, self.now()).await.map(Arc::new));
+        };
         let Some(Read { token, caller, .. }) = self.token(secret.id()).await? else { return Ok(None) };
         let good = token.hash == secret.hash() && token.is_good(self.now());
         if good && tokens::is_use_news(&token, self.now()) {
@@ -139,6 +144,7 @@ impl Services {
     async fn is_welcome(&self, caller: &Caller) -> Result<bool, Error> {
         match caller.identity() {
             Identity::Nobody => Ok(self.admit_anybody().await?.is_some()),
+            Identity::Subject { expires_at, .. } => Ok(self.now() < *expires_at),
             Identity::Token { id, .. } => {
                 let found = self.token(*id).await?;
                 Ok(found.is_some_and(|read| read.token.is_good(self.now())))

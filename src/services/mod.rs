@@ -41,6 +41,7 @@ use crate::{
         keyring::Keyring,
         problem::{At, Problem, ProblemCode},
     },
+    issuer::Issuer,
     store::{self, CHUNK, Store},
 };
 
@@ -66,6 +67,8 @@ pub struct Settings {
     pub limits: BatchLimits,
     /// To whom the server is open without a token.
     pub openness: Openness,
+    /// Whose JSON Web Tokens are trusted.
+    pub issuer: Option<Issuer>,
     /// The keys that seal credentials; `None`: there are none, and no credentials are taken.
     pub keyring: Option<Keyring>,
 }
@@ -130,14 +133,14 @@ impl Services {
     /// The use cases on this store. Must be called on a Tokio runtime: claims and reports gather in
     /// tasks of their own.
     pub fn new(store: Store, clock: Clock, settings: Settings) -> Self {
-        let Settings { limits, openness, keyring } = settings;
+        let Settings { limits, openness, issuer, keyring } = settings;
         let wakeups = Arc::new(Wakeups::default());
         let runs = Runs { store: store.clone(), clock: clock.clone(), wakeups: wakeups.clone() };
         let (stop, stopped) = watch::channel(false);
         let reports = runs::reports(&runs);
         let claims = ClaimQueue::start(runs, stopped);
         let history = history::follower(&store, &clock, &wakeups);
-        let admission = Admission::new(openness, &wakeups);
+        let admission = Admission::new(openness, issuer, &wakeups);
         Self { store, clock, limits, wakeups, reports, claims, history, admission, keyring, stop }
     }
 

@@ -28,7 +28,7 @@ impl Services {
     /// The token that the caller itself has shown, if it has shown one.
     pub async fn own_token(&self, caller: &Caller) -> Result<Option<Token>, Error> {
         match caller.identity() {
-            Identity::Nobody => Ok(None),
+            Identity::Nobody | Identity::Subject { .. } => Ok(None),
             // Its own, whatever else it may see.
             Identity::Token { id, .. } => {
                 Ok(tokens::by_ids(self.store.reader(), Scope::SLUICE, &[*id]).await?.pop())

@@ -11,6 +11,7 @@ mod consistency;
 mod credentials;
 mod history;
 mod invariants;
+mod issuer;
 mod one_round;
 mod pages;
 mod protocol;

@@ -82,7 +82,8 @@ pub enum ActorKind {
 pub struct ActorNode {
     /// What kind of actor it is.
     kind: ActorKind,
-    /// What a worker calls itself, or what the token is called that a client has shown; null for others.
+    /// What a worker calls itself, what the token is called that a client has shown, or what its issuer calls it;
+    /// null for others.
     name: Option<String>,
     /// The id of that token; null for others.
     token_id: Option<ID>,
@@ -97,6 +98,9 @@ impl From<&Actor> for ActorNode {
                 name: Some(name.to_string()),
                 token_id: Some(id.to_string().into()),
             },
+            Actor::Subject(name) => {
+                Self { kind: ActorKind::Client, name: Some(name.to_string()), token_id: None }
+            }
             Actor::Worker(name) => {
                 Self { kind: ActorKind::Worker, name: Some(name.to_string()), token_id: None }
             }

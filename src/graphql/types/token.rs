@@ -105,6 +105,15 @@ pub struct ViewerNode(pub Caller);
 /// Who you are, as far as the server can tell, and what you may do.
 #[Object(name = "Viewer")]
 impl ViewerNode {
+    /// By which name you are known: that of your token, or the subject of your JSON Web Token; null where you have
+    /// shown neither.
+    async fn name(&self) -> Option<&str> {
+        match self.0.identity() {
+            Identity::Nobody => None,
+            Identity::Token { name, .. } | Identity::Subject { name, .. } => Some(name),
+        }
+    }
+
     /// What you may do; null: everything, since the server is open.
     async fn role(&self) -> Option<Role> {
         self.0.role().map(Role::from)
@@ -123,7 +132,7 @@ impl ViewerNode {
     /// The token that you have shown; null where you have shown none.
     async fn token(&self, ctx: &Context<'_>) -> Result<Option<TokenNode>> {
         match self.0.identity() {
-            Identity::Nobody => Ok(None),
+            Identity::Nobody | Identity::Subject { .. } => Ok(None),
             Identity::Token { .. } => {
                 let token = ctx.services().own_token(&self.0).await.map_err(query_error)?;
                 Ok(token.map(Arc::new).map(TokenNode))

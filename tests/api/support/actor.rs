@@ -21,6 +21,13 @@ impl TestApp {
     }
 }
 
+impl TestApp {
+    /// Who shows this, for whom there is no token.
+    pub fn showing(&self, secret: String) -> Actor<'_> {
+        Actor { app: self, secret, id: String::new() }
+    }
+}
+
 impl<'a> Actor<'a> {
     /// Makes a token for another one.
     pub async fn create_token(&self, role: &str, tenant: Option<&str>) -> Actor<'a> {

@@ -72,6 +72,7 @@ impl TestApp {
             demo: Demo::Off,
             access: Access::ByToken,
             keys: KeySource::Text(KEYS.to_owned().into()),
+            issuer: None,
             origins: Vec::new(),
         };
         configure(&mut config);
