@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
-    domain::{access::Openness, draft::BatchLimits},
+    domain::{access::Openness, documents::DocumentLimits, draft::BatchLimits},
     issuer::IssuerConfig,
 };
 
@@ -135,6 +135,8 @@ pub struct Limits {
     pub body: usize,
     /// How large a batch may be.
     pub batch: BatchLimits,
+    /// How much a GraphQL document may ask for.
+    pub documents: DocumentLimits,
     /// How much, and how long, a client may make a live connection wait.
     pub live: LiveLimits,
 }

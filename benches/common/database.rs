@@ -6,7 +6,7 @@ use sluice::{
     app,
     clock::Clock,
     config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, KeySource, Limits, LiveLimits},
-    domain::{access::Openness, draft::BatchLimits},
+    domain::{access::Openness, documents::DocumentLimits, draft::BatchLimits},
     services::{Services, Settings},
     store::Store,
 };
@@ -127,7 +127,12 @@ pub fn config(url: &str) -> Config {
         database: DatabaseConfig { url, connections: POOL },
         bind: SocketAddr::from(([127, 0, 0, 1], 0)),
         workers: 1,
-        limits: Limits { body: 16 << 20, batch: LIMITS, live: LiveLimits::DEFAULT },
+        limits: Limits {
+            body: 16 << 20,
+            batch: LIMITS,
+            documents: DocumentLimits::DEFAULT,
+            live: LiveLimits::DEFAULT,
+        },
         demo: Demo::Off,
         access: Access::ByToken,
         keys: KeySource::Unnamed,

@@ -2,13 +2,23 @@
 
 use std::{ffi::OsStr, net::SocketAddr, path::PathBuf};
 
-use clap::{Arg, Args as ClapArgs, Error, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
+use clap::{
+    Arg, Args as ClapArgs, Error, Parser, Subcommand,
+    builder::{FalseyValueParser, TypedValueParser},
+    error::ErrorKind,
+};
 
 use crate::{
     config::{
         Access, Config, DatabaseConfig, DatabaseUrl, Demo, KeySource, KeyText, Limits, LiveLimits, Origin,
     },
-    domain::{access::Role, draft::BatchLimits, problem::At, since::Since},
+    domain::{
+        access::Role,
+        documents::{DocumentLimits, Introspection},
+        draft::BatchLimits,
+        problem::At,
+        since::Since,
+    },
     issuer::{IssuerConfig, KeySet},
 };
 
@@ -180,6 +190,9 @@ pub struct ServeArgs {
     /// everything
     #[arg(long, env = "SLUICE_INSECURE_NO_AUTH")]
     insecure_no_auth: bool,
+    // Last: its heading holds for all that follows.
+    #[command(flatten)]
+    documents: DocumentArgs,
 }
 
 impl ServeArgs {
@@ -195,6 +208,7 @@ impl ServeArgs {
             limits: Limits {
                 body: self.max_body_bytes,
                 batch: BatchLimits { jobs: self.max_jobs, dependencies: self.max_dependencies },
+                documents: self.documents.into_limits(),
                 live: LiveLimits::DEFAULT,
             },
             demo,
@@ -211,6 +225,59 @@ impl ServeArgs {
         self.database.database_url = Some(self.database.database_url.unwrap_or_else(own));
         self.demo = true;
         self
+    }
+}
+
+/// What is refused of a GraphQL document, before it runs.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Limits of GraphQL documents")]
+struct DocumentArgs {
+    /// The longest document, in bytes
+    #[arg(long, env = "SLUICE_MAX_DOCUMENT_BYTES", default_value_t = DocumentLimits::DEFAULT.bytes)]
+    max_document_bytes: usize,
+    /// The most tokens of a document
+    #[arg(long, env = "SLUICE_MAX_TOKENS", default_value_t = DocumentLimits::DEFAULT.tokens)]
+    max_tokens: usize,
+    /// How deep selections may nest, at most 40: the executor is recursive
+    #[arg(long, env = "SLUICE_MAX_DEPTH", default_value_t = 32, value_parser = clap::value_parser!(u8).range(1..=40))]
+    max_depth: u8,
+    /// The most fields of an operation, its fragments spread
+    #[arg(long, env = "SLUICE_MAX_FIELDS", default_value_t = DocumentLimits::DEFAULT.fields)]
+    max_fields: usize,
+    /// The most aliases of an operation, its fragments spread
+    #[arg(long, env = "SLUICE_MAX_ALIASES", default_value_t = DocumentLimits::DEFAULT.aliases)]
+    max_aliases: usize,
+    /// The most directives of an operation, its fragments spread
+    #[arg(long, env = "SLUICE_MAX_DIRECTIVES", default_value_t = DocumentLimits::DEFAULT.directives)]
+    max_directives: usize,
+    /// The most fields at the root of an operation
+    #[arg(long, env = "SLUICE_MAX_ROOT_FIELDS", default_value_t = DocumentLimits::DEFAULT.root_fields)]
+    max_root_fields: usize,
+    /// The most fragments that a document defines
+    #[arg(long, env = "SLUICE_MAX_FRAGMENTS", default_value_t = DocumentLimits::DEFAULT.fragments)]
+    max_fragments: usize,
+    /// The highest cost of an operation: about how many values its answer may have
+    #[arg(long, env = "SLUICE_MAX_COST", default_value_t = DocumentLimits::DEFAULT.cost)]
+    max_cost: u64,
+    /// Refuse introspection, and give no hints about what the schema has
+    #[arg(long, env = "SLUICE_NO_INTROSPECTION", value_parser = FalseyValueParser::new())]
+    no_introspection: bool,
+}
+
+impl DocumentArgs {
+    fn into_limits(self) -> DocumentLimits {
+        DocumentLimits {
+            bytes: self.max_document_bytes,
+            tokens: self.max_tokens,
+            depth: self.max_depth.into(),
+            fields: self.max_fields,
+            aliases: self.max_aliases,
+            directives: self.max_directives,
+            root_fields: self.max_root_fields,
+            fragments: self.max_fragments,
+            cost: self.max_cost,
+            introspection: if self.no_introspection { Introspection::Hidden } else { Introspection::Shown },
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod blocked;
 pub mod claim;
 pub mod connection;
 pub mod credentials;
+pub mod documents;
 pub mod draft;
 pub mod event;
 pub mod fingerprint;

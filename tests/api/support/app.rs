@@ -10,7 +10,7 @@ use sluice::{
     app::{self, Application},
     clock::{Clock, ManualClock},
     config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, KeySource, Limits, LiveLimits},
-    domain::draft::BatchLimits,
+    domain::{documents::DocumentLimits, draft::BatchLimits},
     store,
 };
 use tokio::sync::oneshot;
@@ -67,6 +67,7 @@ impl TestApp {
             limits: Limits {
                 body: 4 * 1024 * 1024,
                 batch: BatchLimits { jobs: 10_000, dependencies: 100_000 },
+                documents: DocumentLimits::DEFAULT,
                 live: LiveLimits::DEFAULT,
             },
             demo: Demo::Off,
