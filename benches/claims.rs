@@ -34,12 +34,13 @@ use serde_json::{Value, json};
 use sluice::{
     domain::{
         access::Caller,
+        documents::DocumentLimits,
         draft::BatchDraft,
         event::EventFilter,
         id::ConnectionId,
         job::{JobType, RequiredObjects},
     },
-    graphql::{Operation, Requester, Schema},
+    graphql::{CostShown, Operation, Requester, Schema},
     services::Services,
 };
 use tokio::task::JoinSet;
@@ -79,7 +80,7 @@ async fn measure(database: &Scratch) {
     });
     let services = Arc::new(database::services(store));
     let connections = drafts::connections(&services).await;
-    let schema = Schema::new(services.clone());
+    let schema = Schema::new(services.clone(), DocumentLimits::DEFAULT);
     let round = Duration::from_secs_f64(setting("BENCH_SECONDS", 3.0));
     let bare_url = database.url.starts_with("postgres").then_some(&*database.url);
 
@@ -120,7 +121,7 @@ async fn stock(services: &Services, connections: &[ConnectionId], jobs: usize) {
 }
 
 async fn ask(schema: &Schema, query: &str, variables: Value) -> Value {
-    let operation = Operation { query: query.into(), operation_name: None, variables };
+    let operation = Operation { query: query.into(), operation_name: None, variables, cost: CostShown::No };
     let answer: Value =
         serde_json::from_str(&schema.execute(operation, Requester::default()).await.json).unwrap();
     assert!(answer.get("errors").is_none(), "{answer}");

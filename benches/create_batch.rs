@@ -34,8 +34,8 @@ use common::{
 use rows::Writer;
 use serde_json::{Value, json};
 use sluice::{
-    domain::{access::Caller, draft::BatchDraft, job::JobType},
-    graphql::{Operation, Requester, Schema},
+    domain::{access::Caller, documents::DocumentLimits, draft::BatchDraft, job::JobType},
+    graphql::{CostShown, Operation, Requester, Schema},
 };
 
 #[global_allocator]
@@ -102,7 +102,7 @@ async fn compare_on(database: &Scratch) {
         services.create_batches(&Caller::ANYBODY, drafts).await.unwrap();
     }
     database.analyze().await;
-    let schema = Schema::new(Arc::new(services));
+    let schema = Schema::new(Arc::new(services), DocumentLimits::DEFAULT);
     let mut writer = Writer::open(&database.url).await;
 
     // A store of its own, since whoever is observed does a little more.
@@ -112,7 +112,7 @@ async fn compare_on(database: &Scratch) {
     observed.observe(move |_| {
         counter.fetch_add(1, Relaxed);
     });
-    let observed = Schema::new(Arc::new(database::services(observed)));
+    let observed = Schema::new(Arc::new(database::services(observed)), DocumentLimits::DEFAULT);
 
     for size in &SIZES {
         let draft = |number| drafts::draft(number, size.jobs, size.requirements_of_a_load, &connections);
@@ -188,8 +188,12 @@ impl Total {
 
 /// Makes the batch as a client does.
 async fn create(schema: &Schema, draft: &BatchDraft) {
-    let operation =
-        Operation { query: CREATE.into(), operation_name: None, variables: json!({ "input": input(draft) }) };
+    let operation = Operation {
+        query: CREATE.into(),
+        operation_name: None,
+        variables: json!({ "input": input(draft) }),
+        cost: CostShown::No,
+    };
     let answer = schema.execute(operation, Requester::default()).await.json;
     let answer: Value = serde_json::from_str(&answer).unwrap();
     assert!(answer.pointer("/data/createBatch/batch/id").is_some(), "{answer}");

@@ -43,8 +43,8 @@ use serde_json::{Value, json};
 use sluice::{
     app::{self, Application},
     clock::Clock,
-    domain::{access::Caller, id::BatchId, problem::At},
-    graphql::{Operation, Requester, Schema},
+    domain::{access::Caller, documents::DocumentLimits, id::BatchId, problem::At},
+    graphql::{CostShown, Operation, Requester, Schema},
 };
 use tokio::task::JoinSet;
 
@@ -177,7 +177,8 @@ async fn serve_bare() {
 async fn in_process() {
     let (url, query) = (told("BENCH_URL"), told("BENCH_QUERY"));
     let seconds: f64 = told("BENCH_ROUND").parse().unwrap();
-    let schema = Schema::new(Arc::new(database::services(database::open(&url).await)));
+    let schema =
+        Schema::new(Arc::new(database::services(database::open(&url).await)), DocumentLimits::DEFAULT);
     // One request at a time: what is counted here does not depend on how many there are.
     ask(&schema, &query).await;
     let (_, allocated) = counted(ask(&schema, &query)).await;
@@ -189,7 +190,7 @@ async fn in_process() {
     observed.observe(move |_| {
         counter.fetch_add(1, Relaxed);
     });
-    ask(&Schema::new(Arc::new(database::services(observed))), &query).await;
+    ask(&Schema::new(Arc::new(database::services(observed)), DocumentLimits::DEFAULT), &query).await;
 
     execute(&schema, &query, WARM_UP).await;
     process::keep_off_the_servers_core(&backends(&url).await);
@@ -226,7 +227,12 @@ async fn execute(schema: &Schema, query: &str, duration: Duration) -> Load {
 }
 
 async fn ask(schema: &Schema, query: &str) -> usize {
-    let operation = Operation { query: query.to_owned(), operation_name: None, variables: Value::Null };
+    let operation = Operation {
+        query: query.to_owned(),
+        operation_name: None,
+        variables: Value::Null,
+        cost: CostShown::No,
+    };
     schema.execute(operation, Requester::default()).await.json.len()
 }
 

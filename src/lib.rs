@@ -25,12 +25,13 @@
 //!
 //! **http → graphql | rest | background → services → store → entity.** What stands further right knows nothing of
 //! what stands further left. `domain` is pure, and everyone above `entity` may use it; it uses none of
-//! ours. Only `store` and `entity` know SeaORM, only `graphql` knows async-graphql, only `http`, `rest`
-//! and `app` know actix. `tests/architecture.rs` reads the `use` lines and fails when this is broken.
+//! ours. Only `store` and `entity` know SeaORM, only `graphql` knows async-graphql and apollo-compiler, only
+//! `http`, `rest` and `app` know actix. `tests/architecture.rs` reads the `use` lines and fails when this is broken.
 //!
 //! # How data flows
 //!
-//! A **nested read**: a handler parses the operation; `Query.batches` asks the services for a page and,
+//! A **nested read**: the operation is read, validated and its cost worked out, or its document is known
+//! (`graphql`, `documents`); `Query.batches` asks the services for a page and,
 //! by look-ahead, for the parts that the selection wants; one round of statements fetches the jobs, the
 //! dependencies and the connections of all batches of the page; dependencies are then followed in
 //! memory ([`domain::graph::JobGraph`]). A **write**: the input becomes a draft, the domain says

@@ -24,7 +24,11 @@ const ROOMS: [Room; 17] = [
     Room { name: "services", rooms: &["clock", "domain", "issuer", "store"], crates: &[] },
     Room { name: "demo", rooms: &["domain", "services"], crates: &[] },
     Room { name: "background", rooms: &["services", "store"], crates: &[] },
-    Room { name: "graphql", rooms: &["domain", "services"], crates: &["async_graphql"] },
+    Room {
+        name: "graphql",
+        rooms: &["domain", "services"],
+        crates: &["apollo_compiler", "apollo_parser", "async_graphql", "async_graphql_value"],
+    },
     Room { name: "rest", rooms: &["config", "domain", "services"], crates: &["actix_web"] },
     Room {
         name: "http",
@@ -66,11 +70,14 @@ const ROOMS: [Room; 17] = [
     Room { name: "main", rooms: &["cli"], crates: &[] },
 ];
 
-const GUARDED_CRATES: [&str; 10] = [
+const GUARDED_CRATES: [&str; 13] = [
     "actix_cors",
     "actix_web",
     "actix_ws",
+    "apollo_compiler",
+    "apollo_parser",
     "async_graphql",
+    "async_graphql_value",
     "clap",
     "jsonwebtoken",
     "migration",

@@ -2,7 +2,7 @@
 //! [`crate::services`] and [`crate::domain`].
 
 mod context;
-mod document;
+mod documents;
 mod error;
 mod inline;
 mod json;
@@ -18,4 +18,4 @@ mod subscription;
 mod types;
 
 pub use response::{Executed, Outcome};
-pub use schema::{Allowed, Operation, Requester, Schema, sdl};
+pub use schema::{Allowed, CostShown, Operation, Requester, Schema, sdl};

@@ -48,8 +48,8 @@ impl Executed {
         Self::refused(vec![ServerError::new(message, None)], code)
     }
 
-    /// What the executor answered.
-    pub(super) fn of(mut response: Response) -> Self {
+    /// What the executor answered; with what the operation cost, where that shall be shown.
+    pub(super) fn of(mut response: Response, cost: Option<u64>) -> Self {
         // Whatever fails once an operation runs has a path.
         if response.data == Value::Null && response.errors.iter().all(|error| error.path.is_empty()) {
             return Self::refused(response.errors, "GRAPHQL_VALIDATION_FAILED");
@@ -61,7 +61,7 @@ impl Executed {
                 extensions.set("code", "BAD_USER_INPUT");
             }
         }
-        Self { json: to_json(&response), outcome: Outcome::Ran }
+        Self { json: to_json(&response, cost), outcome: Outcome::Ran }
     }
 
     /// The errors alone, a JSON array, where the operation did not run.
@@ -75,8 +75,8 @@ impl Executed {
     }
 }
 
-/// `errors` first, so that people see them; no `extensions` where there are none.
-fn to_json(response: &Response) -> String {
+/// `errors` first, so that people see them; no `extensions` where nobody asked for them.
+fn to_json(response: &Response, cost: Option<u64>) -> String {
     let mut json = Json::default();
     json.raw("{");
     if !response.errors.is_empty() {
@@ -86,6 +86,11 @@ fn to_json(response: &Response) -> String {
     }
     json.raw("\"data\":");
     json.tree(&response.data);
+    if let Some(cost) = cost {
+        json.raw(",\"extensions\":{\"cost\":");
+        json.put(&cost);
+        json.raw("}");
+    }
     json.raw("}");
     json.into_text()
 }

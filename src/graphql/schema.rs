@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Request, SDLExportOptions, SchemaBuilder, Variables, parser::types::OperationType};
+use async_graphql::{Request, SDLExportOptions, SchemaBuilder, ValidationMode, parser::types::OperationType};
 use futures_util::{Stream, StreamExt};
 
 use super::{
-    document,
+    documents::Documents,
     loaders::Loaders,
     mutation::Mutation,
     query::Query,
@@ -14,7 +14,10 @@ use super::{
     subscription::Subscription,
     types::node::Node,
 };
-use crate::{domain::access::Caller, services::Services};
+use crate::{
+    domain::{access::Caller, documents::DocumentLimits},
+    services::Services,
+};
 
 type Inner = async_graphql::Schema<Query, Mutation, Subscription>;
 
@@ -22,6 +25,7 @@ type Inner = async_graphql::Schema<Query, Mutation, Subscription>;
 #[derive(Clone)]
 pub struct Schema {
     inner: Inner,
+    documents: Arc<Documents>,
     services: Arc<Services>,
 }
 
@@ -34,6 +38,26 @@ pub struct Operation {
     pub operation_name: Option<String>,
     /// The values of its variables, a JSON object.
     pub variables: serde_json::Value,
+    /// Whether the response says what it cost.
+    pub cost: CostShown,
+}
+
+/// Whether a response says what its operation cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CostShown {
+    /// It does, in `extensions.cost`.
+    Yes,
+    /// It does not.
+    #[default]
+    No,
+}
+
+/// An operation that may run.
+struct Ready {
+    request: Request,
+    operation_type: OperationType,
+    /// What it costs, where that shall be shown.
+    cost: Option<u64>,
 }
 
 /// Who wants it, and what it may want.
@@ -63,23 +87,28 @@ impl Default for Requester {
 
 impl Schema {
     /// The schema on top of these use cases.
-    pub fn new(services: Arc<Services>) -> Self {
-        Self { inner: builder().data(services.clone()).finish(), services }
+    pub fn new(services: Arc<Services>, limits: DocumentLimits) -> Self {
+        let inner = builder()
+            .data(services.clone())
+            // What `documents` lets through is valid, and no deeper than this.
+            .validation_mode(ValidationMode::Fast)
+            .limit_recursive_depth(limits.depth);
+        Self { inner: inner.finish(), documents: Arc::new(Documents::new(limits)), services }
     }
 
     /// Runs one query or mutation.
     pub async fn execute(&self, operation: Operation, requester: Requester) -> Executed {
-        let (request, operation_type) = match self.request(operation, requester) {
-            Ok(request) => request,
+        let Ready { request, operation_type, cost } = match self.ready(operation, requester) {
+            Ok(ready) => ready,
             Err(refused) => return refused,
         };
-        if operation_type == Some(OperationType::Subscription) {
+        if operation_type == OperationType::Subscription {
             let message = "a subscription is a stream: ask for it with `Accept: text/event-stream`, or over \
                            a WebSocket";
             let refused = Executed::refusal("SUBSCRIPTION_NEEDS_STREAM", message);
             return Executed { outcome: Outcome::NotStreamed, ..refused };
         }
-        Executed::of(self.inner.execute(request).await)
+        Executed::of(self.inner.execute(request).await, cost)
     }
 
     /// Runs one operation of any type as a stream: of one response for a query or a mutation, of one
@@ -90,36 +119,32 @@ impl Schema {
         operation: Operation,
         requester: Requester,
     ) -> Result<impl Stream<Item = Executed> + Send + use<>, Executed> {
-        let (request, _) = self.request(operation, requester)?;
-        Ok(self.inner.execute_stream(request).map(Executed::of))
+        let Ready { request, cost, .. } = self.ready(operation, requester)?;
+        Ok(self.inner.execute_stream(request).map(move |response| Executed::of(response, cost)))
     }
 
     /// The operation as the executor takes it, with loaders of its own. Those keep nothing, so that
     /// each response of a subscription is read anew.
-    fn request(
-        &self,
-        operation: Operation,
-        requester: Requester,
-    ) -> Result<(Request, Option<OperationType>), Executed> {
+    fn ready(&self, asked: Operation, requester: Requester) -> Result<Ready, Executed> {
         let Requester { caller, allowed } = requester;
-        let Operation { query, operation_name, variables } = operation;
-        let mut document = document::parse(&query)
-            .map_err(|error| Executed::refused(vec![error], "GRAPHQL_PARSE_FAILED"))?;
-        let operation_type = document::operation_type(&document, operation_name.as_deref());
-        if allowed == Allowed::Reads && operation_type == Some(OperationType::Mutation) {
+        let document = self.documents.get(&asked.query)?;
+        let operation = document.operation(asked.operation_name.as_deref())?;
+        let operation_type = operation.operation_type();
+        if allowed == Allowed::Reads && operation_type == OperationType::Mutation {
             let refused =
                 Executed::refusal("METHOD_NOT_ALLOWED", "mutations are sent with POST, not with GET");
             return Err(Executed { outcome: Outcome::NotAllowed, ..refused });
         }
-        document::prepare_subscriptions(&mut document)
-            .map_err(|error| Executed::refused(vec![error], "GRAPHQL_VALIDATION_FAILED"))?;
-        let mut request = Request::new(query)
-            .variables(Variables::from_json(variables))
+        let variables = operation.variables(asked.variables)?;
+        let cost = operation.cost(&variables);
+        self.documents.check_cost(cost)?;
+        // It has the document: the text would be read by extensions only, and there are none.
+        let mut request = Request::new(String::new())
+            .variables(variables)
             .data(Loaders::for_request(self.services.clone(), caller.clone()))
             .data(caller);
-        request.operation_name = operation_name;
-        request.set_parsed_query(document);
-        Ok((request, operation_type))
+        request.set_parsed_query(document.with(operation));
+        Ok(Ready { request, operation_type, cost: (asked.cost == CostShown::Yes).then_some(cost) })
     }
 }
 

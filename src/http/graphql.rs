@@ -22,11 +22,12 @@ use super::{
 };
 use crate::{
     config::{Limits, Origin},
-    domain::access::Caller,
+    domain::{access::Caller, documents::Introspection},
     graphql::{Allowed, Executed, Operation, Outcome, Requester, Schema, sdl},
     rest::{
         auth::{Credentials, Turned},
         payload::{Unread, read_body},
+        problem::unknown_route,
     },
     services::{self, Services},
 };
@@ -161,7 +162,11 @@ async fn other_method(request: HttpRequest) -> HttpResponse {
     with_error(response, Media::Json, "METHOD_NOT_ALLOWED", &message)
 }
 
-async fn schema_file() -> HttpResponse {
+async fn schema_file(request: HttpRequest, served: Data<Served>) -> HttpResponse {
+    match served.limits.documents.introspection {
+        Introspection::Shown => {}
+        Introspection::Hidden => return unknown_route(request).await,
+    }
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(sdl())
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::graphql::Operation;
+use crate::graphql::{CostShown, Operation};
 
 /// The body of a POST, and what a WebSocket client wants to be run. What else stands in it is left to
 /// other servers.
@@ -40,7 +40,9 @@ impl Parameters {
         if !object(&extensions) {
             return Err("`extensions` must be a JSON object".into());
         }
-        Ok(Operation { query, operation_name: operation_name.filter(|name| !name.is_empty()), variables })
+        let operation_name = operation_name.filter(|name| !name.is_empty());
+        let cost = if extensions["cost"] == true { CostShown::Yes } else { CostShown::No };
+        Ok(Operation { query, operation_name, variables, cost })
     }
 }
 

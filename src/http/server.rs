@@ -58,7 +58,7 @@ pub fn start(
     let limits = config.limits;
     let stopping = CancellationToken::new();
     let served = graphql::Served {
-        schema: Schema::new(services.clone()),
+        schema: Schema::new(services.clone(), limits.documents),
         services: services.clone(),
         runtime: Handle::current(),
         limits,

@@ -1,0 +1,210 @@
+//! Documents on their way to the executor: read, measured, validated, and kept for the next request.
+//!
+//! A document goes through this once. It is refused when it is too long ([`DocumentLimits`]), when it asks
+//! for too much ([`measure`]), when the schema has no answer to it ([`validate`]). Else it becomes what the
+//! executor takes ([`convert`]), with a formula for its [`cost`], and is kept ([`cache`]). A request with a
+//! known document costs the check of its [`variables`], working out the formula, and a copy of the
+//! document, which the executor wants for its own.
+//!
+//! The executor's validation departs from the specification, and refuses what is right, so its checks are
+//! left at the least it can do.
+
+mod cache;
+mod convert;
+mod cost;
+mod lines;
+mod measure;
+mod rules;
+mod subscriptions;
+mod syntax;
+mod validate;
+mod variables;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
+
+use apollo_compiler::{Node, Schema, ast, executable, validation::Valid};
+use async_graphql::{
+    Name, Pos, Positioned, ServerError, Value, Variables,
+    parser::types::{
+        DocumentOperations, ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType,
+    },
+};
+use serde_json::Value as Json;
+
+use self::{cache::Cache, convert::Converter, cost::Cost, lines::Lines};
+use super::{response::Executed, schema::sdl};
+use crate::domain::documents::DocumentLimits;
+
+/// What apollo-compiler's introspection lacks and ours has.
+const IS_ONE_OF: &str = "\nextend type __Type { isOneOf: Boolean }";
+
+/// The schema as the validation has it: the same for all requests and servers.
+static SCHEMA: LazyLock<Valid<Schema>> = LazyLock::new(|| {
+    let schema = Schema::parse_and_validate(sdl() + IS_ONE_OF, "schema.graphql");
+    schema.unwrap_or_else(|invalid| {
+        tracing::error!(errors = %invalid.errors, "the schema is not valid");
+        Valid::assume_valid(invalid.partial)
+    })
+});
+
+/// About how much memory a token of a document takes, in bytes, once it is what the executor takes.
+const BYTES_OF_TOKEN: usize = 200;
+
+/// All documents that requests bring.
+pub struct Documents {
+    limits: DocumentLimits,
+    known: Cache<Document>,
+}
+
+/// A document that may run.
+pub struct Document {
+    operations: Vec<Operation>,
+    fragments: HashMap<Name, Positioned<FragmentDefinition>>,
+}
+
+/// An operation of a document.
+pub struct Operation {
+    name: Option<Name>,
+    definition: Positioned<OperationDefinition>,
+    /// Its variables, with types that know the schema.
+    variables: Vec<(Node<ast::VariableDefinition>, Pos)>,
+    /// The default values of its variables.
+    defaults: Vec<(Name, Value)>,
+    cost: Cost,
+}
+
+impl Documents {
+    /// No documents yet.
+    pub fn new(limits: DocumentLimits) -> Self {
+        // Here, not under the first request.
+        LazyLock::force(&SCHEMA);
+        Self { limits, known: Cache::default() }
+    }
+
+    /// The document with this text, or why it is refused.
+    pub fn get(&self, text: &str) -> Result<Arc<Document>, Executed> {
+        if let Some(known) = self.known.get(text) {
+            return Ok(known);
+        }
+        let (document, tokens) = self.read(text)?;
+        let document = Arc::new(document);
+        self.known.put(text, document.clone(), text.len() + tokens * BYTES_OF_TOKEN);
+        Ok(document)
+    }
+
+    /// Refuses an operation that costs too much.
+    pub fn check_cost(&self, cost: u64) -> Result<(), Executed> {
+        let limit = self.limits.cost;
+        if cost <= limit {
+            return Ok(());
+        }
+        let message = format!(
+            "the operation costs {cost}; at most {limit} are allowed. Ask for smaller pages or fewer fields"
+        );
+        Err(Executed::refusal("COST_TOO_HIGH", &message))
+    }
+
+    fn read(&self, text: &str) -> Result<(Document, usize), Executed> {
+        let (read, tokens) = syntax::parse(text, &self.limits)?;
+        measure::check(&read, &self.limits)
+            .map_err(|excess| Executed::refusal(excess.code, &excess.message))?;
+        let lines = Lines::new(text);
+        let document = validate::validate(&read, &lines, &SCHEMA, &self.limits)
+            .and_then(|valid| Document::of(&valid, &lines).map_err(|error| vec![error]))
+            .map_err(|errors| Executed::refused(errors, "GRAPHQL_VALIDATION_FAILED"))?;
+        Ok((document, tokens))
+    }
+}
+
+impl Document {
+    fn of(valid: &executable::ExecutableDocument, lines: &Lines<'_>) -> Result<Self, ServerError> {
+        let converter = Converter::new(lines);
+        let fragment = |(name, fragment): (&apollo_compiler::Name, _)| {
+            Ok((Name::new(name), converter.fragment(fragment)?))
+        };
+        let fragments = valid.fragments.iter().map(fragment).collect::<Result<_, ServerError>>()?;
+        let operation = |read: &Node<executable::Operation>| {
+            let mut definition = converter.operation(read)?;
+            if definition.node.ty == OperationType::Subscription {
+                subscriptions::prepare(&mut definition, &fragments)?;
+            }
+            Ok(Operation::of(read, definition, Cost::of(read, valid, &SCHEMA)))
+        };
+        let operations = valid.operations.iter().map(operation).collect::<Result<_, ServerError>>()?;
+        Ok(Self { operations, fragments })
+    }
+
+    /// The operation that shall run.
+    pub fn operation(&self, name: Option<&str>) -> Result<&Operation, Executed> {
+        let refused = |message: &str| Executed::refusal("GRAPHQL_VALIDATION_FAILED", message);
+        match (name, self.operations.as_slice()) {
+            (None, [operation]) => Ok(operation),
+            (None, _) => Err(refused("the document has several operations: name one in `operationName`")),
+            (Some(name), operations) => {
+                let named = |operation: &&Operation| operation.name.as_deref() == Some(name);
+                let unknown = || refused(&format!("the document has no operation named `{:.100}`", name));
+                operations.iter().find(named).ok_or_else(unknown)
+            }
+        }
+    }
+
+    /// What the executor takes: this operation, and what it may spread.
+    pub fn with(&self, operation: &Operation) -> ExecutableDocument {
+        let operations = DocumentOperations::Single(operation.definition.clone());
+        ExecutableDocument { operations, fragments: self.fragments.clone() }
+    }
+}
+
+impl Operation {
+    fn of(read: &executable::Operation, definition: Positioned<OperationDefinition>, cost: Cost) -> Self {
+        let converted = &definition.node.variable_definitions;
+        let variables = read.variables.iter().zip(converted);
+        let variables = variables.map(|(read, converted)| (read.clone(), converted.pos));
+        let defaults = converted.iter().filter_map(|variable| {
+            let default = variable.node.default_value.as_ref()?;
+            Some((variable.node.name.node.clone(), default.node.clone()))
+        });
+        Self {
+            name: read.name.as_ref().map(Name::new),
+            variables: variables.collect(),
+            defaults: defaults.collect(),
+            definition,
+            cost,
+        }
+    }
+
+    /// What it does.
+    pub fn operation_type(&self) -> OperationType {
+        self.definition.node.ty
+    }
+
+    /// The values of its variables as the executor takes them, with the default values of those that are
+    /// missing, which it would pass over in `@skip` and `@include`.
+    pub fn variables(&self, values: Json) -> Result<Variables, Executed> {
+        let empty = serde_json::Map::new();
+        let given = values.as_object().unwrap_or(&empty);
+        let misfits = self.variables.iter().filter_map(|(variable, place)| {
+            let message = variables::misfit(variable, given, &SCHEMA)?;
+            Some(validate::server_error(&message, *place))
+        });
+        let misfits: Vec<ServerError> = misfits.collect();
+        if !misfits.is_empty() {
+            return Err(Executed::refused(misfits, "GRAPHQL_VALIDATION_FAILED"));
+        }
+        let mut variables = Variables::from_json(values);
+        for (name, value) in &self.defaults {
+            if !variables.contains_key(name) {
+                variables.insert(name.clone(), value.clone());
+            }
+        }
+        Ok(variables)
+    }
+
+    /// What it costs with these values of its variables.
+    pub fn cost(&self, variables: &Variables) -> u64 {
+        self.cost.value(variables)
+    }
+}
