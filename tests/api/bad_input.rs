@@ -9,8 +9,14 @@ use serde_json::{Value, json};
 
 use crate::{
     access::to_anybody,
-    support::{Answer, Method, StatusCode, TestApp, on_both, text},
+    support::{Answer, Method, StatusCode, TestApp, generous, on_both, text},
 };
+
+/// Tokens may be made, and documents ask for much.
+fn open_and_generous(config: &mut sluice::config::Config) {
+    to_anybody(config);
+    generous(config);
+}
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
@@ -544,7 +550,7 @@ on_both! {
         assert_eq!(answer.header("server"), Some("sluice"));
     }
 
-    async fn whatever_the_schema_allows_is_answered(app: TestApp) with to_anybody {
+    async fn whatever_the_schema_allows_is_answered(app: TestApp) with open_and_generous {
         let known = ids(app).await;
         let schema = app.data(INTROSPECTION, json!({})).await["__schema"].take();
         let types = schema["types"].as_array().unwrap().iter().map(|shown| (text(&shown["name"]), shown)).collect();

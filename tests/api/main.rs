@@ -9,6 +9,7 @@ mod browsers;
 mod connections;
 mod consistency;
 mod credentials;
+mod documents;
 mod history;
 mod invariants;
 mod issuer;

@@ -11,7 +11,7 @@ use proptest::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, on_both};
+use crate::support::{TestApp, generous, on_both};
 
 /// Stands in every object's selection: once for the plan, twice for the ordinary way.
 const MARK: &str = "mark: __typename";
@@ -201,7 +201,7 @@ fn with_marks_twice(selection: &str, nth: usize) -> String {
 }
 
 on_both! {
-    async fn both_ways_give_the_same(app: TestApp) {
+    async fn both_ways_give_the_same(app: TestApp) with generous {
         create_batches(app).await;
         let leaves = Leaves::of(app).await;
         let strategy = (list(&leaves), list(&leaves));

@@ -260,6 +260,12 @@ impl TestApp {
     }
 }
 
+/// Lets documents ask for more than they may: for tests of what comes after the limits.
+pub fn generous(config: &mut Config) {
+    let limits = &mut config.limits.documents;
+    (limits.fields, limits.aliases, limits.cost) = (usize::MAX, usize::MAX, u64::MAX);
+}
+
 /// Problems, each as `CODE path.of.it`.
 pub fn problems(user_errors: &Value) -> Vec<String> {
     let problem = |problem: &Value| {

@@ -9,7 +9,7 @@ mod statements;
 mod stream;
 
 pub use actor::Actor;
-pub use app::{Answer, TestApp, problems, text, without_ids};
+pub use app::{Answer, TestApp, generous, problems, text, without_ids};
 pub use database::Engine;
 pub use reqwest::{Method, StatusCode};
 pub use socket::Socket;
