@@ -440,6 +440,17 @@ on_both! {
         assert!(response.text().len() < 1_000);
     }
 
+    async fn an_unknown_name_brings_those_that_are_near(app: TestApp) {
+        for (query, expected) in [
+            ("{ batchs { totalCount } }", "type `Query` does not have a field `batchs`; did you mean `batch` or `batches`?"),
+            ("{ batches { totalcount } }", "type `BatchConnection` does not have a field `totalcount`; did you mean `totalCount`?"),
+            ("{ batches(frist: 1) { totalCount } }", "the argument `frist` is not supported by `Query.batches`; did you mean `first`?"),
+            ("{ nothingOfTheKind }", "type `Query` does not have a field `nothingOfTheKind`"),
+        ] {
+            assert_eq!(message(&app.graphql(query, json!({})).await), expected);
+        }
+    }
+
     async fn introspection_can_be_turned_off(app: TestApp) with without_introspection {
         for query in [
             "{ __schema { queryType { name } } }",
@@ -450,6 +461,8 @@ on_both! {
             assert_eq!((refused.get("data"), code(&refused).as_str()), (None, "GRAPHQL_VALIDATION_FAILED"), "{query}");
             assert!(message(&refused).starts_with("introspection is not allowed"), "{refused}");
         }
+        let unknown = app.graphql("{ batchs { totalCount } }", json!({})).await;
+        assert_eq!(message(&unknown), "type `Query` does not have a field `batchs`", "no hints");
         let data = app.data("{ __typename batches { __typename } }", json!({})).await;
         assert_eq!(data, json!({ "__typename": "Query", "batches": { "__typename": "BatchConnection" } }));
         assert_eq!(app.get("/schema.graphql").await.status, StatusCode::NOT_FOUND);

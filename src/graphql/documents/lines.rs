@@ -47,6 +47,11 @@ impl<'a> Lines<'a> {
         span.map_or_else(Pos::default, |span| self.position(span.offset()))
     }
 
+    /// What a node of a document is written as.
+    pub fn text_of(&self, span: SourceSpan) -> &'a str {
+        self.text.get(span.offset()..span.end_offset()).unwrap_or_default()
+    }
+
     fn characters_before(&self, offset: usize) -> usize {
         let block = offset / BLOCK;
         let before = self.before.get(block).copied();

@@ -12,6 +12,7 @@
 mod cache;
 mod convert;
 mod cost;
+mod hints;
 mod lines;
 mod measure;
 mod rules;

@@ -13,7 +13,7 @@ use apollo_compiler::{
 };
 use async_graphql::{Pos, ServerError};
 
-use super::{lines::Lines, rules};
+use super::{hints, lines::Lines, rules};
 use crate::domain::documents::{DocumentLimits, Introspection};
 
 /// The most errors that a response has: a document of 100 kB could have as many thousands.
@@ -32,8 +32,13 @@ pub fn validate(
         Ok(valid) => valid,
         Err(WithErrors { partial, errors }) => {
             let free = rules::free_variables(&partial, schema);
-            let wrong =
-                errors.iter().filter(|error| !is_ours(error, &free)).map(|error| shown(&error, lines));
+            let wrong = errors.iter().filter(|error| !is_ours(error, &free, lines)).map(|error| {
+                let hint = match limits.introspection {
+                    Introspection::Shown => hints::hint(error.error, schema).unwrap_or_default(),
+                    Introspection::Hidden => String::new(),
+                };
+                server_error(&(error.error.to_string() + &hint), lines.of(error.error.location()))
+            });
             let wrong: Vec<ServerError> = wrong.take(MOST_ERRORS).collect();
             if !wrong.is_empty() {
                 return Err(wrong);
@@ -56,12 +61,13 @@ pub fn validate(
 
 /// What is no error, or not here. Whether a subscription has one field is checked by
 /// [`super::subscriptions`]: here one that is selected twice counts as two.
-fn is_ours(error: &Diagnostic<'_, DiagnosticData>, free: &HashSet<usize>) -> bool {
+fn is_ours(error: &Diagnostic<'_, DiagnosticData>, free: &HashSet<usize>, lines: &Lines<'_>) -> bool {
+    let place = error.error.location();
     match error.error.unstable_error_name() {
+        // It has one, whose fields are all unknown, as other errors say.
+        Some("MissingSubselection") => place.is_some_and(|span| lines.text_of(span).ends_with('}')),
         Some("SubscriptionUsesMultipleFields") => true,
-        Some("UnsupportedValueType") => {
-            error.error.location().is_some_and(|span| free.contains(&span.offset()))
-        }
+        Some("UnsupportedValueType") => place.is_some_and(|span| free.contains(&span.offset())),
         _ => false,
     }
 }
