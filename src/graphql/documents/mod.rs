@@ -54,6 +54,10 @@ static SCHEMA: LazyLock<Valid<Schema>> = LazyLock::new(|| {
 /// About how much memory a token of a document takes, in bytes, once it is what the executor takes.
 const BYTES_OF_TOKEN: usize = 200;
 
+/// The input field that is never kept. Who writes credentials into a document, and not into a variable,
+/// shall not find them in the memory of the server after the request.
+const CREDENTIALS: &str = "credentials";
+
 /// All documents that requests bring.
 pub struct Documents {
     limits: DocumentLimits,
@@ -92,7 +96,9 @@ impl Documents {
         }
         let (document, tokens) = self.read(text)?;
         let document = Arc::new(document);
-        self.known.put(text, document.clone(), text.len() + tokens * BYTES_OF_TOKEN);
+        if !text.contains(CREDENTIALS) {
+            self.known.put(text, document.clone(), text.len() + tokens * BYTES_OF_TOKEN);
+        }
         Ok(document)
     }
 
@@ -207,5 +213,35 @@ impl Operation {
     /// What it costs with these values of its variables.
     pub fn cost(&self, variables: &Variables) -> u64 {
         self.cost.value(variables)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_kept(text: &str) -> bool {
+        let documents = Documents::new(DocumentLimits::DEFAULT);
+        let [first, second] = [documents.get(text), documents.get(text)].map(Result::unwrap);
+        Arc::ptr_eq(&first, &second)
+    }
+
+    #[test]
+    fn the_schema_is_valid_for_the_validation() {
+        Schema::parse_and_validate(sdl() + IS_ONE_OF, "").unwrap();
+    }
+
+    #[test]
+    fn a_document_is_read_once() {
+        assert!(is_kept("query ($n: Int) { batches(first: $n) { nodes { id } } }"));
+    }
+
+    #[test]
+    fn credentials_are_not_kept() {
+        let input = |credentials| format!("{{ name: \"a\", provider: \"csv\", {credentials} }}");
+        let mutation =
+            |input| format!("mutation {{ createConnection(input: {input}) {{ userErrors {{ code }} }} }}");
+        assert!(is_kept(&mutation(input("config: {}"))));
+        assert!(!is_kept(&mutation(input("credentials: { password: \"x\" }"))));
     }
 }
