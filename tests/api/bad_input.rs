@@ -628,7 +628,10 @@ impl Random<'_> {
     /// Some fields of a type, down to a depth; every one under a name of its own.
     fn selection(&mut self, name: &str, depth: usize) -> String {
         let shown = self.types[name];
-        let fields: Vec<&Value> = shown["fields"].as_array().unwrap().iter().collect();
+        // Once there is a token, nobody is served without.
+        let fields =
+            shown["fields"].as_array().unwrap().iter().filter(|field| field["name"] != "createToken");
+        let fields: Vec<&Value> = fields.collect();
         let mut parts = vec!["__typename".to_owned()];
         for _ in 0..1 + self.below(4) {
             let field = self.pick(&fields);
