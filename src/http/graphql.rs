@@ -235,7 +235,7 @@ async fn admit(request: &HttpRequest, served: &Served, media: Media) -> Result<A
 }
 
 fn turned_away(request: &HttpRequest, turned: &Turned, media: Media) -> HttpResponse {
-    turned.log(request);
+    turned.log_request(request);
     let (status, code) = turned.status();
     let mut response = HttpResponse::build(status);
     turned.challenge(&mut response);

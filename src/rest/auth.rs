@@ -24,6 +24,7 @@ use crate::{
 pub struct Credentials {
     token: Option<String>,
     host: Host,
+    from: Option<IpAddr>,
 }
 
 /// Under which name the client knows this server. A page in a browser can reach a server at home under a
@@ -66,17 +67,23 @@ impl Credentials {
         };
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
         let host = if host.is_some_and(is_loopback) { Host::Loopback } else { Host::Other };
-        Ok(Self { token, host })
+        Ok(Self { token, host, from: from(request) })
     }
 
     /// The same with a token that is shown later, if one is.
     pub fn or_token(&self, later: Option<&str>) -> Self {
-        Self { token: later.map(str::to_owned).or_else(|| self.token.clone()), host: self.host }
+        let token = later.map(str::to_owned).or_else(|| self.token.clone());
+        Self { token, host: self.host, from: self.from }
     }
 
     /// Whether a token was shown.
     pub fn has_token(&self) -> bool {
         self.token.is_some()
+    }
+
+    /// Where it comes from.
+    pub fn from(&self) -> Option<IpAddr> {
+        self.from
     }
 
     /// Who it is.
@@ -92,6 +99,10 @@ impl Credentials {
             }
         }
     }
+}
+
+fn from(request: &HttpRequest) -> Option<IpAddr> {
+    request.peer_addr().map(|address| address.ip())
 }
 
 /// The token of an `Authorization` header.
@@ -137,10 +148,15 @@ impl Turned {
     }
 
     /// Writes down that somebody was turned away, and from where it came.
-    pub fn log(&self, request: &HttpRequest) {
-        let from = request.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default();
+    pub fn log(&self, from: Option<IpAddr>) {
+        let from = from.map(|address| address.to_string()).unwrap_or_default();
         let (_, code) = self.status();
-        tracing::warn!(from, code, path = request.path(), "a request was not let in");
+        tracing::warn!(from, code, "a request was not let in");
+    }
+
+    /// The same for who has sent this request.
+    pub fn log_request(&self, request: &HttpRequest) {
+        self.log(from(request));
     }
 }
 
@@ -158,7 +174,7 @@ impl FromRequest for Asking {
                 let services = request.app_data::<Data<Services>>().ok_or(Turned::NoToken)?;
                 Credentials::of(&request)?.admit(services).await
             };
-            admitted.await.map(Self).inspect_err(|turned| turned.log(&request))
+            admitted.await.map(Self).inspect_err(|turned| turned.log_request(&request))
         })
     }
 }

@@ -96,7 +96,7 @@ impl Documents {
         }
         let (document, tokens) = self.read(text)?;
         let document = Arc::new(document);
-        if !text.contains(CREDENTIALS) {
+        if !may_hold_credentials(text) {
             self.known.put(text, document.clone(), text.len() + tokens * BYTES_OF_TOKEN);
         }
         Ok(document)
@@ -124,6 +124,20 @@ impl Documents {
             .map_err(|errors| Executed::refused(errors, "GRAPHQL_VALIDATION_FAILED"))?;
         Ok((document, tokens))
     }
+}
+
+/// Whether credentials may be written into a document. One that selects them, or takes them from a variable, holds
+/// none.
+fn may_hold_credentials(text: &str) -> bool {
+    let ignored = [' ', '\t', '\r', '\n', ',', '\u{feff}'];
+    text.match_indices(CREDENTIALS).any(|(at, name)| {
+        let rest = text[at + name.len()..].trim_start_matches(ignored);
+        match rest.strip_prefix(':') {
+            Some(value) => !value.trim_start_matches(ignored).starts_with('$'),
+            // The colon may follow the comment.
+            None => rest.starts_with('#'),
+        }
+    })
 }
 
 impl Document {
@@ -242,6 +256,14 @@ mod tests {
         let mutation =
             |input| format!("mutation {{ createConnection(input: {input}) {{ userErrors {{ code }} }} }}");
         assert!(is_kept(&mutation(input("config: {}"))));
-        assert!(!is_kept(&mutation(input("credentials: { password: \"x\" }"))));
+        for written in
+            ["credentials: { password: \"x\" }", "credentials # a comment\n: {}", "credentials :{}"]
+        {
+            assert!(!is_kept(&mutation(input(written))), "{written}");
+        }
+        assert!(is_kept("mutation { claimJobs(input: { worker: \"w\" }) { claims { credentials lease } } }"));
+        let by_variable =
+            mutation(input("credentials: $secret")).replacen("mutation", "mutation ($secret: JSON)", 1);
+        assert!(is_kept(&by_variable), "{by_variable}");
     }
 }

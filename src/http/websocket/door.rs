@@ -3,7 +3,7 @@
 //! Browsers can't set headers when they open a WebSocket, so a token may come with `connection_init`,
 //! too: `{ "Authorization": "Bearer sluice_…" }`.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use actix_web::HttpRequest;
 use futures_util::future::BoxFuture;
@@ -42,6 +42,11 @@ impl Door {
             Some(shown) => Some(bearer(shown).ok_or(Turned::BadToken)?),
         };
         self.credentials.or_token(token).admit(&self.services).await
+    }
+
+    /// Where the client is.
+    pub fn from(&self) -> Option<IpAddr> {
+        self.credentials.from()
     }
 
     /// Waits until the client may no longer be served.

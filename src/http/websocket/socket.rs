@@ -138,8 +138,7 @@ impl Socket {
 
     async fn open(&mut self, payload: Option<&Map<String, Value>>) -> Result<(), End> {
         let caller = self.door.admit(payload).await.map_err(|turned| {
-            let (_, code) = turned.status();
-            tracing::warn!(code, "a WebSocket was not let in");
+            turned.log(self.door.from());
             match turned {
                 Turned::Failed(_) => Close::new(1011, services::UNAVAILABLE.1),
                 Turned::NoToken | Turned::BadToken | Turned::ForeignHost => {
