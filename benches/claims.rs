@@ -80,7 +80,7 @@ async fn measure(database: &Scratch) {
     });
     let services = Arc::new(database::services(store));
     let connections = drafts::connections(&services).await;
-    let schema = Schema::new(services.clone(), DocumentLimits::DEFAULT);
+    let schema = Schema::new(services.clone(), DocumentLimits::DEFAULT, None).unwrap();
     let round = Duration::from_secs_f64(setting("BENCH_SECONDS", 3.0));
     let bare_url = database.url.starts_with("postgres").then_some(&*database.url);
 
@@ -121,7 +121,8 @@ async fn stock(services: &Services, connections: &[ConnectionId], jobs: usize) {
 }
 
 async fn ask(schema: &Schema, query: &str, variables: Value) -> Value {
-    let operation = Operation { query: query.into(), operation_name: None, variables, cost: CostShown::No };
+    let operation =
+        Operation { document: query.into(), operation_name: None, variables, cost: CostShown::No };
     let answer: Value =
         serde_json::from_str(&schema.execute(operation, Requester::default()).await.json).unwrap();
     assert!(answer.get("errors").is_none(), "{answer}");

@@ -102,7 +102,7 @@ async fn compare_on(database: &Scratch) {
         services.create_batches(&Caller::ANYBODY, drafts).await.unwrap();
     }
     database.analyze().await;
-    let schema = Schema::new(Arc::new(services), DocumentLimits::DEFAULT);
+    let schema = Schema::new(Arc::new(services), DocumentLimits::DEFAULT, None).unwrap();
     let mut writer = Writer::open(&database.url).await;
 
     // A store of its own, since whoever is observed does a little more.
@@ -112,7 +112,8 @@ async fn compare_on(database: &Scratch) {
     observed.observe(move |_| {
         counter.fetch_add(1, Relaxed);
     });
-    let observed = Schema::new(Arc::new(database::services(observed)), DocumentLimits::DEFAULT);
+    let observed =
+        Schema::new(Arc::new(database::services(observed)), DocumentLimits::DEFAULT, None).unwrap();
 
     for size in &SIZES {
         let draft = |number| drafts::draft(number, size.jobs, size.requirements_of_a_load, &connections);
@@ -189,7 +190,7 @@ impl Total {
 /// Makes the batch as a client does.
 async fn create(schema: &Schema, draft: &BatchDraft) {
     let operation = Operation {
-        query: CREATE.into(),
+        document: CREATE.into(),
         operation_name: None,
         variables: json!({ "input": input(draft) }),
         cost: CostShown::No,

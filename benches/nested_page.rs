@@ -178,7 +178,8 @@ async fn in_process() {
     let (url, query) = (told("BENCH_URL"), told("BENCH_QUERY"));
     let seconds: f64 = told("BENCH_ROUND").parse().unwrap();
     let schema =
-        Schema::new(Arc::new(database::services(database::open(&url).await)), DocumentLimits::DEFAULT);
+        Schema::new(Arc::new(database::services(database::open(&url).await)), DocumentLimits::DEFAULT, None)
+            .unwrap();
     // One request at a time: what is counted here does not depend on how many there are.
     ask(&schema, &query).await;
     let (_, allocated) = counted(ask(&schema, &query)).await;
@@ -190,7 +191,8 @@ async fn in_process() {
     observed.observe(move |_| {
         counter.fetch_add(1, Relaxed);
     });
-    ask(&Schema::new(Arc::new(database::services(observed)), DocumentLimits::DEFAULT), &query).await;
+    ask(&Schema::new(Arc::new(database::services(observed)), DocumentLimits::DEFAULT, None).unwrap(), &query)
+        .await;
 
     execute(&schema, &query, WARM_UP).await;
     process::keep_off_the_servers_core(&backends(&url).await);
@@ -228,7 +230,7 @@ async fn execute(schema: &Schema, query: &str, duration: Duration) -> Load {
 
 async fn ask(schema: &Schema, query: &str) -> usize {
     let operation = Operation {
-        query: query.to_owned(),
+        document: query.into(),
         operation_name: None,
         variables: Value::Null,
         cost: CostShown::No,

@@ -1,7 +1,9 @@
 //! The composition root: everything is made and put together here.
 
 use std::{
+    fs,
     net::{SocketAddr, TcpListener},
+    path::Path,
     sync::Arc,
 };
 
@@ -13,6 +15,7 @@ use crate::{
     config::{self, Config, DatabaseConfig},
     demo::Demo,
     domain::access::Openness,
+    graphql::{Registered, Schema},
     http,
     issuer::Issuer,
     keyfile,
@@ -51,6 +54,9 @@ pub enum StartError {
     /// The keys of the issuer that is trusted can't be had.
     #[error("cannot read the keys of the token issuer: {0}")]
     Issuer(String),
+    /// The operations that may run can't be had, or are not valid.
+    #[error("cannot register the operations: {0}")]
+    Operations(String),
     /// The keys that seal credentials can't be had, or are not the right ones.
     #[error("{0}")]
     Keys(String),
@@ -98,6 +104,22 @@ pub fn listen(config: &Config) -> Result<TcpListener, StartError> {
     TcpListener::bind(config.bind).map_err(|error| StartError::Listen { address: config.bind, error })
 }
 
+/// The documents in a directory: every file `*.graphql` is one.
+fn registered(directory: &Path) -> Result<Registered, StartError> {
+    let read = || -> std::io::Result<Vec<(String, String)>> {
+        let mut documents = Vec::new();
+        for file in fs::read_dir(directory)? {
+            let path = file?.path();
+            if path.extension().is_some_and(|extension| extension == "graphql") {
+                documents.push((path.display().to_string(), fs::read_to_string(&path)?));
+            }
+        }
+        Ok(documents)
+    };
+    let failed = |error| StartError::Operations(format!("{}: {error}", directory.display()));
+    Ok(Registered::new(read().map_err(failed)?))
+}
+
 impl Application {
     /// Puts the server together. It stops once `stop` is there.
     pub async fn build(
@@ -121,6 +143,9 @@ impl Application {
         let services = Arc::new(Services::new(store.clone(), clock, settings));
         services.check_keys().await.map_err(|error| StartError::Keys(error.to_string()))?;
         let address = listener.local_addr().map_err(failed)?;
+        let registered = config.operations.as_deref().map(registered).transpose()?;
+        let schema = Schema::new(services.clone(), config.limits.documents, registered)
+            .map_err(StartError::Operations)?;
         let background = Background::start(&services, &store);
         let demo = match config.demo {
             config::Demo::On => Some(Demo::start(&services)),
@@ -131,7 +156,7 @@ impl Application {
             stop.await;
             stopping.stop();
         };
-        let server = http::server::start(listener, config, services, stop).map_err(failed)?;
+        let server = http::server::start(listener, config, services, schema, stop).map_err(failed)?;
         Ok(Self { server, address, store, background, demo })
     }
 

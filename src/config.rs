@@ -28,6 +28,8 @@ pub struct Config {
     pub keys: KeySource,
     /// Whose JSON Web Tokens are trusted.
     pub issuer: Option<IssuerConfig>,
+    /// Where the operations are that may run; `None`: any may.
+    pub operations: Option<PathBuf>,
     /// The pages of which other hosts may use the API in a browser.
     pub origins: Vec<Origin>,
 }
@@ -133,6 +135,12 @@ pub struct DatabaseConfig {
 pub struct Limits {
     /// The longest request body, in bytes.
     pub body: usize,
+    /// The most operations in one request.
+    pub operations: usize,
+    /// How long a client may take to send a body.
+    pub sending: Duration,
+    /// How long a query or a mutation may take.
+    pub running: Duration,
     /// How large a batch may be.
     pub batch: BatchLimits,
     /// How much a GraphQL document may ask for.
@@ -153,6 +161,13 @@ pub struct LiveLimits {
     /// How often an idle client is shown that the connection lives. A WebSocket whose client has not
     /// answered by the next time is closed.
     pub keep_alive: Duration,
+}
+
+impl Limits {
+    /// What [`Limits::sending`] is unless something else is asked for.
+    pub const SENDING: Duration = Duration::from_secs(30);
+    /// What [`Limits::running`] is unless something else is asked for: twice as long as a claim may wait.
+    pub const RUNNING: Duration = Duration::from_secs(60);
 }
 
 impl LiveLimits {

@@ -43,6 +43,7 @@ const ROOMS: [Room; 17] = [
             "config",
             "demo",
             "domain",
+            "graphql",
             "http",
             "issuer",
             "keyfile",

@@ -129,6 +129,9 @@ pub fn config(url: &str) -> Config {
         workers: 1,
         limits: Limits {
             body: 16 << 20,
+            operations: 10,
+            sending: Limits::SENDING,
+            running: Limits::RUNNING,
             batch: LIMITS,
             documents: DocumentLimits::DEFAULT,
             live: LiveLimits::DEFAULT,
@@ -137,6 +140,7 @@ pub fn config(url: &str) -> Config {
         access: Access::ByToken,
         keys: KeySource::Unnamed,
         issuer: None,
+        operations: None,
         origins: Vec::new(),
     }
 }

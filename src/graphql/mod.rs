@@ -17,5 +17,6 @@ mod schema;
 mod subscription;
 mod types;
 
+pub use documents::{Asked, DocumentHash, Registered};
 pub use response::{Executed, Outcome};
 pub use schema::{Allowed, CostShown, Operation, Requester, Schema, sdl};

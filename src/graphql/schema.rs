@@ -6,7 +6,7 @@ use async_graphql::{Request, SDLExportOptions, SchemaBuilder, ValidationMode, pa
 use futures_util::{Stream, StreamExt};
 
 use super::{
-    documents::Documents,
+    documents::{Asked, Documents, Registered},
     loaders::Loaders,
     mutation::Mutation,
     query::Query,
@@ -33,7 +33,7 @@ pub struct Schema {
 #[derive(Debug)]
 pub struct Operation {
     /// The document.
-    pub query: String,
+    pub document: Asked,
     /// Which of its operations; not needed where there is only one.
     pub operation_name: Option<String>,
     /// The values of its variables, a JSON object.
@@ -86,14 +86,20 @@ impl Default for Requester {
 }
 
 impl Schema {
-    /// The schema on top of these use cases.
-    pub fn new(services: Arc<Services>, limits: DocumentLimits) -> Self {
+    /// The schema on top of these use cases. Where documents are registered, no others are run; what is wrong with
+    /// one of these is a sentence.
+    pub fn new(
+        services: Arc<Services>,
+        limits: DocumentLimits,
+        registered: Option<Registered>,
+    ) -> Result<Self, String> {
         let inner = builder()
             .data(services.clone())
             // What `documents` lets through is valid, and no deeper than this.
             .validation_mode(ValidationMode::Fast)
             .limit_recursive_depth(limits.depth);
-        Self { inner: inner.finish(), documents: Arc::new(Documents::new(limits)), services }
+        let documents = Arc::new(Documents::new(limits, registered)?);
+        Ok(Self { inner: inner.finish(), documents, services })
     }
 
     /// Runs one query or mutation.
@@ -127,7 +133,7 @@ impl Schema {
     /// each response of a subscription is read anew.
     fn ready(&self, asked: Operation, requester: Requester) -> Result<Ready, Executed> {
         let Requester { caller, allowed } = requester;
-        let document = self.documents.get(&asked.query)?;
+        let document = self.documents.find(&asked.document)?;
         let operation = document.operation(asked.operation_name.as_deref())?;
         let operation_type = operation.operation_type();
         if allowed == Allowed::Reads && operation_type == OperationType::Mutation {

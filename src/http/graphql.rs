@@ -12,11 +12,11 @@ use actix_web::{
     web::{Data, Payload, Query, ServiceConfig, resource},
 };
 use serde_json::json;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
-    parameters::{Parameters, UrlParameters},
+    parameters::{Body, Parameters, UrlParameters},
     sse::{self, Ends},
     websocket::{self, Door},
 };
@@ -111,7 +111,7 @@ async fn post(request: HttpRequest, payload: Payload, served: Data<Served>) -> H
         Ok(caller) => caller,
         Err(response) => return response,
     };
-    let body = match read_body(&request, payload, limits.body).await {
+    let body = match read_body(&request, payload, &limits).await {
         Ok(body) => body,
         Err(Unread::NotJson) => {
             let message = "send the operation as application/json, in UTF-8";
@@ -121,22 +121,53 @@ async fn post(request: HttpRequest, payload: Payload, served: Data<Served>) -> H
             let message = format!("the body is longer than {} bytes", limits.body);
             return error(media, StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", &message);
         }
+        Err(Unread::TooSlow) => {
+            let message = format!("the body did not come within {:?}", limits.sending);
+            return error(media, StatusCode::REQUEST_TIMEOUT, "BODY_TOO_SLOW", &message);
+        }
         Err(Unread::BrokenOff) => return bad_request(media, "the body broke off before its end"),
     };
-    match serde_json::from_slice::<Parameters>(&body)
-        .map_err(|error| error.to_string())
-        .and_then(Parameters::operation)
-    {
-        Ok(operation) => run(&served, operation, Requester { caller, allowed: Allowed::All }, media).await,
+    let requester = Requester { caller, allowed: Allowed::All };
+    match Body::read(&body) {
+        Ok(Body::One(parameters)) => match parameters.operation() {
+            Ok(operation) => run(&served, operation, requester, media).await,
+            Err(message) => bad_request(media, &message),
+        },
+        Ok(Body::Many(list)) => run_all(&served, list, requester, media).await,
         Err(message) => bad_request(media, &message),
     }
+}
+
+/// Runs the operations of a list one after the other, and answers with the list of their responses.
+async fn run_all(served: &Served, list: Vec<Parameters>, requester: Requester, media: Media) -> HttpResponse {
+    let most = served.limits.operations;
+    if list.len() > most || most == 1 {
+        let message = format!("these are {} operations in one request; at most {most} may be", list.len());
+        return error(media, StatusCode::BAD_REQUEST, "TOO_MANY_OPERATIONS", &message);
+    }
+    if list.is_empty() || media == Media::EventStream {
+        return bad_request(media, "a list has at least one operation, and its answer is no stream");
+    }
+    let mut responses = Vec::with_capacity(list.len());
+    for (index, parameters) in list.into_iter().enumerate() {
+        match parameters.operation() {
+            Ok(operation) => match execute(served, operation, requester.clone()).await {
+                Ok(executed) => responses.push(executed.json),
+                Err((status, code, message)) => return error(media, status, code, &message),
+            },
+            Err(message) => return bad_request(media, &format!("operation {index}: {message}")),
+        }
+    }
+    let list = format!("[{}]", responses.join(","));
+    HttpResponse::Ok().content_type(media.content_type()).body(list)
 }
 
 async fn get(request: HttpRequest, payload: Payload, served: Data<Served>) -> HttpResponse {
     if websocket::is_wanted(&request) {
         return web_socket(&request, payload, &served).await;
     }
-    let has_query = request.query_string().split('&').any(|parameter| parameter.starts_with("query="));
+    let names = |parameter: &str| parameter.starts_with("query=") || parameter.starts_with("extensions=");
+    let has_query = request.query_string().split('&').any(names);
     if !has_query && wants_html(&request) {
         return HttpResponse::SeeOther().insert_header((header::LOCATION, "/graphiql")).finish();
     }
@@ -186,15 +217,33 @@ async fn run(served: &Served, operation: Operation, requester: Requester, media:
             }
         };
     }
+    match execute(served, operation, requester).await {
+        Ok(executed) => response(executed, media),
+        Err((status, code, message)) => error(media, status, code, &message),
+    }
+}
+
+/// Runs an operation in its time. It is given up when the client hangs up.
+async fn execute(
+    served: &Served,
+    operation: Operation,
+    requester: Requester,
+) -> Result<Executed, (StatusCode, &'static str, String)> {
     let schema = served.schema.clone();
     let running = served.runtime.spawn(async move { schema.execute(operation, requester).await });
-    // Stops when the client hangs up.
-    match AbortOnDropHandle::new(running).await {
-        Ok(executed) => response(executed, media),
-        Err(failure) => {
+    match timeout(served.limits.running, AbortOnDropHandle::new(running)).await {
+        Ok(Ok(executed)) => Ok(executed),
+        Ok(Err(failure)) => {
             tracing::error!(%failure, "an operation came to no end");
             let (code, message) = services::INTERNAL;
-            error(media, StatusCode::INTERNAL_SERVER_ERROR, code, message)
+            Err((StatusCode::INTERNAL_SERVER_ERROR, code, message.to_owned()))
+        }
+        Err(_) => {
+            let message = format!(
+                "the operation took longer than {:?} and was given up; what it was writing may be there or not",
+                served.limits.running
+            );
+            Err((StatusCode::SERVICE_UNAVAILABLE, "TOO_SLOW", message))
         }
     }
 }

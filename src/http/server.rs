@@ -53,12 +53,13 @@ pub fn start(
     listener: TcpListener,
     config: &Config,
     services: Arc<Services>,
+    schema: Schema,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<Server> {
     let limits = config.limits;
     let stopping = CancellationToken::new();
     let served = graphql::Served {
-        schema: Schema::new(services.clone(), limits.documents),
+        schema,
         services: services.clone(),
         runtime: Handle::current(),
         limits,

@@ -203,7 +203,7 @@ async fn read_batch(
     payload: Payload,
     limits: &Limits,
 ) -> Result<BatchBody, HttpResponse> {
-    let bytes = read_body(request, payload, limits.body).await.map_err(|unread| match unread {
+    let bytes = read_body(request, payload, limits).await.map_err(|unread| match unread {
         Unread::NotJson => {
             let detail = "send the batch as application/json, in UTF-8";
             unreadable(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail)
@@ -211,6 +211,10 @@ async fn read_batch(
         Unread::TooLong => {
             let detail = format!("the body is longer than {} bytes", limits.body);
             unreadable(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", &detail)
+        }
+        Unread::TooSlow => {
+            let detail = format!("the body did not come within {:?}", limits.sending);
+            unreadable(StatusCode::REQUEST_TIMEOUT, "BODY_TOO_SLOW", &detail)
         }
         Unread::BrokenOff => {
             unreadable(StatusCode::BAD_REQUEST, "BAD_REQUEST", "the body broke off before its end")

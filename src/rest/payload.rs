@@ -5,6 +5,10 @@ use actix_web::{
     web::{Bytes, Payload},
 };
 
+use tokio::time::timeout;
+
+use crate::config::Limits;
+
 /// Why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unread {
@@ -14,17 +18,20 @@ pub enum Unread {
     TooLong,
     /// The client broke off.
     BrokenOff,
+    /// The client took too long to send it.
+    TooSlow,
 }
 
-/// Reads a JSON body of at most `limit` bytes.
-pub async fn read_body(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Bytes, Unread> {
+/// Reads a JSON body, as far as the limits allow.
+pub async fn read_body(request: &HttpRequest, payload: Payload, limits: &Limits) -> Result<Bytes, Unread> {
     if !is_json(request) {
         return Err(Unread::NotJson);
     }
-    match payload.to_bytes_limited(limit).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(_)) => Err(Unread::BrokenOff),
-        Err(_) => Err(Unread::TooLong),
+    match timeout(limits.sending, payload.to_bytes_limited(limits.body)).await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
+        Ok(Ok(Err(_))) => Err(Unread::BrokenOff),
+        Ok(Err(_)) => Err(Unread::TooLong),
+        Err(_) => Err(Unread::TooSlow),
     }
 }
 

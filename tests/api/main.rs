@@ -16,6 +16,7 @@ mod issuer;
 mod one_round;
 mod pages;
 mod protocol;
+mod requests;
 mod rest;
 mod round_trip;
 mod running;

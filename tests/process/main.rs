@@ -356,6 +356,19 @@ fn a_database_url_that_is_refused_is_not_repeated_with_its_password() {
 }
 
 #[test]
+fn operations_that_can_not_be_registered_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), &["migrate", "up"]);
+    let serve = ["serve", "--bind", "127.0.0.1:0", "--operations-dir", "operations"];
+    let sentence = complaint(directory.path(), &serve);
+    assert!(sentence.contains("cannot register the operations: operations: "), "{sentence}");
+    std::fs::create_dir(directory.path().join("operations")).unwrap();
+    std::fs::write(directory.path().join("operations/wrong.graphql"), "{ nothing }").unwrap();
+    let sentence = complaint(directory.path(), &serve);
+    assert!(sentence.contains("operations/wrong.graphql: ") && sentence.contains("nothing"), "{sentence}");
+}
+
+#[test]
 fn an_address_in_use_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -13,6 +13,7 @@ mod cache;
 mod convert;
 mod cost;
 mod hints;
+mod known;
 mod lines;
 mod measure;
 mod rules;
@@ -34,6 +35,8 @@ use async_graphql::{
     },
 };
 use serde_json::Value as Json;
+
+pub use self::known::{Asked, DocumentHash, Registered};
 
 use self::{cache::Cache, convert::Converter, cost::Cost, lines::Lines};
 use super::{response::Executed, schema::sdl};
@@ -62,6 +65,10 @@ const CREDENTIALS: &str = "credentials";
 pub struct Documents {
     limits: DocumentLimits,
     known: Cache<Document>,
+    /// The texts that clients have sent along with their hashes, by these.
+    texts: Cache<String>,
+    /// Nothing but these may run.
+    registered: Option<Registered>,
 }
 
 /// A document that may run.
@@ -82,15 +89,59 @@ pub struct Operation {
 }
 
 impl Documents {
-    /// No documents yet.
-    pub fn new(limits: DocumentLimits) -> Self {
+    /// No documents yet, but those that are registered. What is wrong with one of these is a sentence.
+    pub fn new(limits: DocumentLimits, registered: Option<Registered>) -> Result<Self, String> {
         // Here, not under the first request.
         LazyLock::force(&SCHEMA);
-        Self { limits, known: Cache::default() }
+        let documents = Self { limits, known: Cache::default(), texts: Cache::default(), registered };
+        for (name, text) in documents.registered.iter().flat_map(Registered::named) {
+            documents.get(text).map_err(|refused| format!("{name}: {}", refused.json))?;
+        }
+        Ok(documents)
+    }
+
+    /// The document that is asked for, or why it is refused.
+    pub fn find(&self, asked: &Asked) -> Result<Arc<Document>, Executed> {
+        match asked {
+            Asked::Text(text) => self.get(self.allowed(text)?),
+            Asked::Hash(hash) => {
+                let registered = self.registered.as_ref().and_then(|registered| registered.get(hash));
+                match (registered, self.texts.get(hash.as_str())) {
+                    (Some(text), _) => self.get(text),
+                    (None, Some(text)) => self.get(self.allowed(&text)?),
+                    // The words for which Apollo's clients look.
+                    (None, None) => {
+                        Err(Executed::refusal("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"))
+                    }
+                }
+            }
+            Asked::Both(text, hash) => {
+                if DocumentHash::of(text) != *hash {
+                    let message = "`persistedQuery.sha256Hash` is not the SHA-256 of `query`";
+                    return Err(Executed::refusal("PERSISTED_QUERY_MISMATCH", message));
+                }
+                let document = self.get(self.allowed(text)?)?;
+                if !may_hold_credentials(text) {
+                    self.texts.put(hash.as_str(), Arc::new(text.clone()), text.len());
+                }
+                Ok(document)
+            }
+        }
+    }
+
+    /// The text, if it is one that may run here.
+    fn allowed<'a>(&self, text: &'a str) -> Result<&'a str, Executed> {
+        let Some(registered) = &self.registered else { return Ok(text) };
+        let text = text.trim();
+        if registered.get(&DocumentHash::of(text)).is_some() {
+            return Ok(text);
+        }
+        let message = "this server runs registered operations only, and this is none of them";
+        Err(Executed::refusal("OPERATION_NOT_REGISTERED", message))
     }
 
     /// The document with this text, or why it is refused.
-    pub fn get(&self, text: &str) -> Result<Arc<Document>, Executed> {
+    fn get(&self, text: &str) -> Result<Arc<Document>, Executed> {
         if let Some(known) = self.known.get(text) {
             return Ok(known);
         }
@@ -235,7 +286,7 @@ mod tests {
     use super::*;
 
     fn is_kept(text: &str) -> bool {
-        let documents = Documents::new(DocumentLimits::DEFAULT);
+        let documents = Documents::new(DocumentLimits::DEFAULT, None).unwrap();
         let [first, second] = [documents.get(text), documents.get(text)].map(Result::unwrap);
         Arc::ptr_eq(&first, &second)
     }

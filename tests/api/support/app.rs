@@ -66,6 +66,9 @@ impl TestApp {
             workers: 1,
             limits: Limits {
                 body: 4 * 1024 * 1024,
+                operations: 10,
+                sending: Limits::SENDING,
+                running: Limits::RUNNING,
                 batch: BatchLimits { jobs: 10_000, dependencies: 100_000 },
                 documents: DocumentLimits::DEFAULT,
                 live: LiveLimits::DEFAULT,
@@ -74,6 +77,7 @@ impl TestApp {
             access: Access::ByToken,
             keys: KeySource::Text(KEYS.to_owned().into()),
             issuer: None,
+            operations: None,
             origins: Vec::new(),
         };
         configure(&mut config);

@@ -1,0 +1,161 @@
+//! Requests with several operations, with documents by hash, with operations that are registered; and slow ones.
+
+use std::{cell::RefCell, fs, time::Duration};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use sluice::config::Config;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::support::{Answer, Method, StatusCode, TestApp, on_both, text};
+
+const COUNT: &str = "query Count { tenants { totalCount } }";
+const ONE: &str = "{ tenants { totalCount } }";
+
+thread_local! {
+    static DIRECTORY: RefCell<Option<TempDir>> = const { RefCell::new(None) };
+}
+
+fn one_by_one(config: &mut Config) {
+    config.limits.operations = 1;
+}
+
+fn hasty(config: &mut Config) {
+    config.limits.sending = Duration::from_millis(50);
+    config.limits.running = Duration::from_millis(50);
+}
+
+fn registered(config: &mut Config) {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("count.graphql"), format!("\n{COUNT}\n")).unwrap();
+    fs::write(directory.path().join("notes.txt"), "no operation").unwrap();
+    config.operations = Some(directory.path().to_owned());
+    DIRECTORY.set(Some(directory));
+}
+
+fn hash(document: &str) -> String {
+    Sha256::digest(document.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A body that names a document by its hash, and brings its text along if it has one.
+fn by_hash(hash: &str, document: Option<&str>) -> Value {
+    let mut body = json!({ "extensions": { "persistedQuery": { "version": 1, "sha256Hash": hash } } });
+    if let Some(document) = document {
+        body["query"] = json!(document);
+    }
+    body
+}
+
+async fn post(app: &TestApp, body: &Value) -> Answer {
+    app.send_json(Method::POST, "/graphql", &[], body).await
+}
+
+fn code(response: &Value) -> String {
+    text(&response["errors"][0]["extensions"]["code"])
+}
+
+fn counted(tenants: i32) -> Value {
+    json!({ "data": { "tenants": { "totalCount": tenants } } })
+}
+
+on_both! {
+    async fn a_list_of_operations_is_run_in_its_order(app: TestApp) {
+        let make = "mutation { createTenant(input: { name: \"acme\" }) { userErrors { code } } }";
+        let list = json!([{ "query": ONE }, { "query": make }, { "query": ONE }, { "query": "{ nothing }" }]);
+        let answer = post(app, &list).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let responses = answer.json();
+        assert_eq!(responses[0], counted(1));
+        assert_eq!(responses[1], json!({ "data": { "createTenant": { "userErrors": [] } } }));
+        assert_eq!(responses[2], counted(2));
+        assert_eq!(code(&responses[3]), "GRAPHQL_VALIDATION_FAILED");
+        assert_eq!(responses.as_array().unwrap().len(), 4);
+    }
+
+    async fn a_list_that_is_too_long_or_makes_no_sense_is_refused(app: TestApp) {
+        let long: Vec<Value> = (0..11).map(|_| json!({ "query": ONE })).collect();
+        let refused = post(app, &json!(long)).await;
+        assert_eq!((refused.status, &*code(&refused.json())), (StatusCode::BAD_REQUEST, "TOO_MANY_OPERATIONS"));
+        for list in [json!([]), json!([1]), json!([{}]), json!([[{ "query": ONE }]])] {
+            let refused = post(app, &list).await;
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{list}");
+            assert_eq!(code(&refused.json()), "BAD_REQUEST");
+        }
+    }
+
+    async fn lists_can_be_turned_off(app: TestApp) with one_by_one {
+        let refused = post(app, &json!([{ "query": ONE }])).await;
+        assert_eq!((refused.status, &*code(&refused.json())), (StatusCode::BAD_REQUEST, "TOO_MANY_OPERATIONS"));
+        assert_eq!(post(app, &json!({ "query": ONE })).await.json(), counted(1));
+    }
+
+    async fn a_document_that_was_sent_with_its_hash_is_known_by_it(app: TestApp) {
+        let hash = hash(COUNT);
+        let unknown = post(app, &by_hash(&hash, None)).await.json();
+        assert_eq!(code(&unknown), "PERSISTED_QUERY_NOT_FOUND");
+        assert_eq!(unknown["errors"][0]["message"], "PersistedQueryNotFound");
+        assert_eq!(post(app, &by_hash(&hash, Some(COUNT))).await.json(), counted(1));
+        assert_eq!(post(app, &by_hash(&hash.to_uppercase(), None)).await.json(), counted(1));
+        let extensions = by_hash(&hash, None)["extensions"].to_string();
+        let query = format!("/graphql?extensions={}", extensions.replace('"', "%22").replace(['{', '}'], ""));
+        assert_eq!(app.get(&query).await.status, StatusCode::BAD_REQUEST, "not JSON");
+        let encoded: String = extensions.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        assert_eq!(app.get(&format!("/graphql?extensions={encoded}")).await.json(), counted(1));
+
+        let other = post(app, &by_hash(&hash, Some(ONE))).await.json();
+        assert_eq!(code(&other), "PERSISTED_QUERY_MISMATCH");
+        let wrong = "{ nothing }";
+        let invalid = post(app, &by_hash(&self::hash(wrong), Some(wrong))).await.json();
+        assert_eq!(code(&invalid), "GRAPHQL_VALIDATION_FAILED");
+        assert_eq!(code(&post(app, &by_hash(&self::hash(wrong), None)).await.json()), "PERSISTED_QUERY_NOT_FOUND");
+        for persisted in [json!(1), json!({}), json!({ "version": 2, "sha256Hash": hash }), json!({ "version": 1, "sha256Hash": "x" })] {
+            let body = json!({ "query": ONE, "extensions": { "persistedQuery": persisted } });
+            assert_eq!(post(app, &body).await.status, StatusCode::BAD_REQUEST, "{body}");
+        }
+    }
+
+    async fn nothing_but_registered_operations_is_run(app: TestApp) with registered {
+        assert_eq!(post(app, &json!({ "query": format!(" {COUNT}\n") })).await.json(), counted(1));
+        assert_eq!(post(app, &by_hash(&hash(COUNT), None)).await.json(), counted(1));
+        for body in [json!({ "query": ONE }), by_hash(&hash(ONE), Some(ONE)), json!({ "query": "{ __typename }" })] {
+            assert_eq!(code(&post(app, &body).await.json()), "OPERATION_NOT_REGISTERED", "{body}");
+        }
+        assert_eq!(code(&post(app, &by_hash(&hash(ONE), None)).await.json()), "PERSISTED_QUERY_NOT_FOUND");
+        let mut socket = app.open_socket().await;
+        socket.subscribe("1", "subscription { events { cursor } }").await;
+        assert_eq!(socket.hear().await["payload"][0]["extensions"]["code"], "OPERATION_NOT_REGISTERED");
+    }
+
+    async fn a_byte_order_mark_is_passed_over(app: TestApp) {
+        let body = [b"\xef\xbb\xbf".as_slice(), json!({ "query": ONE }).to_string().as_bytes()].concat();
+        let answer = app.send(Method::POST, "/graphql", &[("content-type", "application/json")], body).await;
+        assert_eq!(answer.json(), counted(1));
+    }
+
+    async fn a_body_that_comes_too_slowly_is_given_up(app: TestApp) with hasty {
+        for path in ["/graphql", "/batch"] {
+            let mut stream = TcpStream::connect(app.address).await.unwrap();
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = vec![0; 4096];
+            let length = stream.read(&mut answer).await.unwrap();
+            let answer = String::from_utf8_lossy(&answer[..length]);
+            assert!(answer.starts_with("HTTP/1.1 408 "), "{path}: {answer}");
+            assert!(answer.contains("BODY_TOO_SLOW"), "{path}: {answer}");
+        }
+    }
+
+    async fn an_operation_that_takes_too_long_is_given_up(app: TestApp) with hasty {
+        // By the clock of this test the worker waits for ever.
+        let claim = "mutation { claimJobs(input: { worker: \"w\", waitSeconds: 1 }) { claims { lease } } }";
+        let refused = post(app, &json!({ "query": claim })).await;
+        assert_eq!((refused.status, &*code(&refused.json())), (StatusCode::SERVICE_UNAVAILABLE, "TOO_SLOW"));
+        assert_eq!(post(app, &json!({ "query": ONE })).await.json(), counted(1));
+    }
+}
