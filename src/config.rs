@@ -145,8 +145,24 @@ pub struct Limits {
     pub batch: BatchLimits,
     /// How much a GraphQL document may ask for.
     pub documents: DocumentLimits,
+    /// How much a caller may have under way at once.
+    pub crowd: CrowdLimits,
     /// How much, and how long, a client may make a live connection wait.
     pub live: LiveLimits,
+}
+
+/// How much a caller (a token, the subject of a JSON Web Token, all others together) may have under way at once.
+#[derive(Debug, Clone, Copy)]
+pub struct CrowdLimits {
+    /// Requests that are answered once. A worker that waits for work has one.
+    pub requests: usize,
+    /// WebSockets and streams of server-sent events.
+    pub live: usize,
+}
+
+impl CrowdLimits {
+    /// What holds unless something else is asked for.
+    pub const DEFAULT: Self = Self { requests: 2_000, live: 2_000 };
 }
 
 /// What holds for WebSockets and server-sent events.

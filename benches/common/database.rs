@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use sluice::{
     app,
     clock::Clock,
-    config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, KeySource, Limits, LiveLimits},
+    config::{Access, Config, CrowdLimits, DatabaseConfig, DatabaseUrl, Demo, KeySource, Limits, LiveLimits},
     domain::{access::Openness, documents::DocumentLimits, draft::BatchLimits},
     services::{Services, Settings},
     store::Store,
@@ -134,6 +134,7 @@ pub fn config(url: &str) -> Config {
             running: Limits::RUNNING,
             batch: LIMITS,
             documents: DocumentLimits::DEFAULT,
+            crowd: CrowdLimits::DEFAULT,
             live: LiveLimits::DEFAULT,
         },
         demo: Demo::Off,

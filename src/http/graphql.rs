@@ -16,6 +16,7 @@ use tokio::{runtime::Handle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
+    crowd::{Crowd, Kind, Place},
     parameters::{Body, Parameters, UrlParameters},
     sse::{self, Ends},
     websocket::{self, Door},
@@ -102,13 +103,15 @@ pub struct Served {
     pub stop: CancellationToken,
     /// The pages of which other hosts may open a WebSocket.
     pub origins: Arc<[Origin]>,
+    /// Who has how much under way.
+    pub crowd: Arc<Crowd>,
 }
 
 async fn post(request: HttpRequest, payload: Payload, served: Data<Served>) -> HttpResponse {
     let limits = served.limits;
     let Some(media) = Media::negotiate(&request) else { return not_acceptable() };
-    let caller = match admit(&request, &served, media).await {
-        Ok(caller) => caller,
+    let (caller, place) = match admit(&request, &served, media).await {
+        Ok(admitted) => admitted,
         Err(response) => return response,
     };
     let body = match read_body(&request, payload, &limits).await {
@@ -130,7 +133,7 @@ async fn post(request: HttpRequest, payload: Payload, served: Data<Served>) -> H
     let requester = Requester { caller, allowed: Allowed::All };
     match Body::read(&body) {
         Ok(Body::One(parameters)) => match parameters.operation() {
-            Ok(operation) => run(&served, operation, requester, media).await,
+            Ok(operation) => run(&served, operation, requester, place, media).await,
             Err(message) => bad_request(media, &message),
         },
         Ok(Body::Many(list)) => run_all(&served, list, requester, media).await,
@@ -172,8 +175,8 @@ async fn get(request: HttpRequest, payload: Payload, served: Data<Served>) -> Ht
         return HttpResponse::SeeOther().insert_header((header::LOCATION, "/graphiql")).finish();
     }
     let Some(media) = Media::negotiate(&request) else { return not_acceptable() };
-    let caller = match admit(&request, &served, media).await {
-        Ok(caller) => caller,
+    let (caller, place) = match admit(&request, &served, media).await {
+        Ok(admitted) => admitted,
         Err(response) => return response,
     };
     let parameters = Query::<UrlParameters>::from_query(request.query_string());
@@ -181,7 +184,10 @@ async fn get(request: HttpRequest, payload: Payload, served: Data<Served>) -> Ht
         .map_err(|error| error.to_string())
         .and_then(|parameters| parameters.into_inner().operation());
     match operation {
-        Ok(operation) => run(&served, operation, Requester { caller, allowed: Allowed::Reads }, media).await,
+        Ok(operation) => {
+            let requester = Requester { caller, allowed: Allowed::Reads };
+            run(&served, operation, requester, place, media).await
+        }
         Err(message) => bad_request(media, &message),
     }
 }
@@ -206,13 +212,20 @@ fn wants_html(request: &HttpRequest) -> bool {
     accept.is_some_and(|accept| accept.split(',').any(|part| range(part).1 == "text/html"))
 }
 
-async fn run(served: &Served, operation: Operation, requester: Requester, media: Media) -> HttpResponse {
+/// `place` is what the request takes in the crowd: it is left when the answer is there, or the stream has ended.
+async fn run(
+    served: &Served,
+    operation: Operation,
+    requester: Requester,
+    place: Place,
+    media: Media,
+) -> HttpResponse {
     if media == Media::EventStream {
         let leaves = served.services.leaves(requester.caller.clone());
         return match served.schema.stream(operation, requester) {
             Err(executed) if executed.outcome == Outcome::NotAllowed => response(executed, media),
             streamed => {
-                let ends = Ends { leaves, stop: served.stop.clone() };
+                let ends = Ends { leaves, stop: served.stop.clone(), place };
                 sse::respond(streamed, served.limits.live, ends)
             }
         };
@@ -267,7 +280,7 @@ async fn web_socket(request: &HttpRequest, payload: Payload, served: &Served) ->
                        that --allow-origin names";
         return error(Media::Json, StatusCode::FORBIDDEN, "FOREIGN_ORIGIN", message);
     }
-    let door = match Door::of(request, &served.services).await {
+    let door = match Door::of(request, served).await {
         Ok(door) => door,
         Err(turned) => return turned_away(request, &turned, Media::Json),
     };
@@ -277,10 +290,24 @@ async fn web_socket(request: &HttpRequest, payload: Payload, served: &Served) ->
     }
 }
 
-/// Who asks, or the answer to somebody who is not let in.
-async fn admit(request: &HttpRequest, served: &Served, media: Media) -> Result<Arc<Caller>, HttpResponse> {
+/// Who asks, with a place in the crowd; or the answer to somebody who is not let in.
+async fn admit(
+    request: &HttpRequest,
+    served: &Served,
+    media: Media,
+) -> Result<(Arc<Caller>, Place), HttpResponse> {
     let admitted = async { Credentials::of(request)?.admit(&served.services).await };
-    admitted.await.map_err(|turned| turned_away(request, &turned, media))
+    let caller = admitted.await.map_err(|turned| turned_away(request, &turned, media))?;
+    let kind = match media {
+        Media::EventStream => Kind::Live,
+        Media::Json | Media::GraphqlResponse => Kind::Request,
+    };
+    let place = served.crowd.enter(&caller, kind).map_err(|full| {
+        let mut response = HttpResponse::TooManyRequests();
+        response.insert_header((header::RETRY_AFTER, "1"));
+        with_error(response, media, "TOO_MANY_REQUESTS", &full.to_string())
+    })?;
+    Ok((caller, place))
 }
 
 fn turned_away(request: &HttpRequest, turned: &Turned, media: Media) -> HttpResponse {

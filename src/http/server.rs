@@ -14,7 +14,7 @@ use actix_web::{
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{graphiql, graphql, health};
+use super::{crowd::Crowd, graphiql, graphql, health};
 use crate::{
     config::{Config, Origin},
     graphql::Schema,
@@ -65,6 +65,7 @@ pub fn start(
         limits,
         stop: stopping.clone(),
         origins: config.origins.clone().into(),
+        crowd: Arc::new(Crowd::new(limits.crowd)),
     };
     let origins = config.origins.clone();
     let server = HttpServer::new(move || {

@@ -17,6 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::crowd::Place;
 use crate::{config::LiveLimits, graphql::Executed};
 
 /// The end of an operation. Browsers pass over an event without data.
@@ -67,7 +68,7 @@ async fn drive(
     limits: LiveLimits,
     ends: Ends<impl Future<Output = ()>>,
 ) -> Option<String> {
-    let Ends { leaves, stop } = ends;
+    let Ends { leaves, stop, place: _place } = ends;
     let (mut items, mut leaves) = (std::pin::pin!(items), std::pin::pin!(leaves));
     let mut keep_alive = interval(limits.keep_alive);
     keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -104,6 +105,8 @@ pub struct Ends<F> {
     pub leaves: F,
     /// The server stops.
     pub stop: CancellationToken,
+    /// What the stream takes in the crowd while it lasts.
+    pub place: Place,
 }
 
 const NOT_WELCOME: &str = "the token is no longer good";

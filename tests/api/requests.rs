@@ -4,7 +4,7 @@ use std::{cell::RefCell, fs, time::Duration};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use sluice::config::Config;
+use sluice::config::{Config, CrowdLimits};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -27,6 +27,10 @@ fn one_by_one(config: &mut Config) {
 fn hasty(config: &mut Config) {
     config.limits.sending = Duration::from_millis(50);
     config.limits.running = Duration::from_millis(50);
+}
+
+fn crowded(config: &mut Config) {
+    config.limits.crowd = CrowdLimits { requests: 2, live: 1 };
 }
 
 fn registered(config: &mut Config) {
@@ -157,5 +161,38 @@ on_both! {
         let refused = post(app, &json!({ "query": claim })).await;
         assert_eq!((refused.status, &*code(&refused.json())), (StatusCode::SERVICE_UNAVAILABLE, "TOO_SLOW"));
         assert_eq!(post(app, &json!({ "query": ONE })).await.json(), counted(1));
+    }
+
+    async fn a_token_that_has_too_much_under_way_is_told_to_come_back(app: TestApp) with crowded {
+        let admin = app.create_token("ADMIN", None).await;
+        let worker = admin.create_token("WORKER", None).await;
+        let claim = "mutation { claimJobs(input: { worker: \"w\", waitSeconds: 1 }) { claims { lease } } }";
+        let body = json!({ "query": claim });
+        let mut waiting = Vec::new();
+        for _ in 0..2 {
+            waiting.push(Box::pin(worker.send(Method::POST, "/graphql", Some(&body))));
+        }
+        let refused = loop {
+            // The first two wait for ever, by the clock of this test; they are under way soon.
+            let poll = futures_util::future::join_all(waiting.iter_mut());
+            let _ = tokio::time::timeout(Duration::from_millis(20), poll).await;
+            let third = worker.send(Method::POST, "/graphql", Some(&json!({ "query": ONE }))).await;
+            if third.status != StatusCode::OK {
+                break third;
+            }
+        };
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!((code(&refused.json()), refused.header("retry-after")), ("TOO_MANY_REQUESTS".into(), Some("1")));
+        admin.data(ONE, Value::Null).await;
+        drop(waiting);
+        while worker.send(Method::POST, "/graphql", Some(&json!({ "query": ONE }))).await.status != StatusCode::OK {}
+
+        let socket = admin.open_socket().await;
+        let mut second = app.socket("graphql-transport-ws").await;
+        let payload = json!({ "Authorization": format!("Bearer {}", admin.secret) });
+        second.say(json!({ "type": "connection_init", "payload": payload })).await;
+        assert_eq!(second.closed().await.0, 1013);
+        drop(socket);
+        while admin.stream_status("subscription { events { cursor } }").await != StatusCode::OK {}
     }
 }

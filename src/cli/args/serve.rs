@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, builder::FalseyValueParser};
 
 use super::{DatabaseArgs, secrets::KeyArgs};
 use crate::{
-    config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits, Origin},
+    config::{Access, Config, CrowdLimits, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits, Origin},
     domain::{
         documents::{DocumentLimits, Introspection},
         draft::BatchLimits,
@@ -39,6 +39,12 @@ pub struct ServeArgs {
     /// How long a query or a mutation may take, in seconds
     #[arg(long, env = "SLUICE_MAX_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=3600))]
     max_seconds: u16,
+    /// The most requests that a token may have under way at once. A worker that waits for work has one
+    #[arg(long, env = "SLUICE_MAX_REQUESTS_PER_TOKEN", default_value_t = CrowdLimits::DEFAULT.requests)]
+    max_requests_per_token: usize,
+    /// The most WebSockets and streams that a token may have open at once
+    #[arg(long, env = "SLUICE_MAX_STREAMS_PER_TOKEN", default_value_t = CrowdLimits::DEFAULT.live)]
+    max_streams_per_token: usize,
     /// Run only the operations in this directory: each file *.graphql is a document
     #[arg(long, env = "SLUICE_OPERATIONS_DIR")]
     operations_dir: Option<PathBuf>,
@@ -83,6 +89,10 @@ impl ServeArgs {
                 running: Duration::from_secs(self.max_seconds.into()),
                 batch: BatchLimits { jobs: self.max_jobs, dependencies: self.max_dependencies },
                 documents: self.documents.into_limits(),
+                crowd: CrowdLimits {
+                    requests: self.max_requests_per_token,
+                    live: self.max_streams_per_token,
+                },
                 live: LiveLimits::DEFAULT,
             },
             demo,

@@ -11,6 +11,10 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::access::Caller,
+    http::{
+        crowd::{Crowd, Full, Kind, Place},
+        graphql::Served,
+    },
     rest::auth::{Credentials, Turned, bearer},
     services::Services,
 };
@@ -18,17 +22,18 @@ use crate::{
 /// What is known of a client before it says `connection_init`.
 pub struct Door {
     services: Arc<Services>,
+    crowd: Arc<Crowd>,
     credentials: Credentials,
 }
 
 impl Door {
     /// A bad token in the head of the request ends it at once.
-    pub async fn of(request: &HttpRequest, services: &Arc<Services>) -> Result<Self, Turned> {
+    pub async fn of(request: &HttpRequest, served: &Served) -> Result<Self, Turned> {
         let credentials = Credentials::of(request)?;
         if credentials.has_token() {
-            credentials.admit(services).await?;
+            credentials.admit(&served.services).await?;
         }
-        Ok(Self { services: services.clone(), credentials })
+        Ok(Self { services: served.services.clone(), crowd: served.crowd.clone(), credentials })
     }
 
     /// Who it is that says `connection_init` with this payload.
@@ -42,6 +47,11 @@ impl Door {
             Some(shown) => Some(bearer(shown).ok_or(Turned::BadToken)?),
         };
         self.credentials.or_token(token).admit(&self.services).await
+    }
+
+    /// A place for the socket of this caller.
+    pub fn enter(&self, caller: &Caller) -> Result<Place, Full> {
+        self.crowd.enter(caller, Kind::Live)
     }
 
     /// Where the client is.

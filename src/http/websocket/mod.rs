@@ -11,6 +11,7 @@
 //! | 1001 | the server is stopping |
 //! | 1002, 1007 | what came is no WebSocket frame, or no UTF-8 |
 //! | 1009 | a message is longer than the longest request body |
+//! | 1013 | the token has as many live connections as it may |
 //! | 4400 | a message makes no sense |
 //! | 4401 | an operation before `connection_init` |
 //! | 4403 | no token that is good, or one that is no longer so |

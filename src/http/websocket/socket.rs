@@ -18,6 +18,7 @@ use crate::{
     config::Limits,
     domain::access::Caller,
     graphql::{Allowed, Executed, Operation, Requester, Schema},
+    http::crowd::Place,
     rest::auth::Turned,
     services,
 };
@@ -54,6 +55,8 @@ pub struct Socket {
     phase: Phase,
     /// Ends once the client may no longer be served.
     leaves: BoxFuture<'static, ()>,
+    /// What the socket takes in the crowd once the client is let in.
+    place: Option<Place>,
     pulse: Pulse,
 }
 
@@ -63,7 +66,18 @@ impl Socket {
         let phase = Phase::Waiting(Instant::now() + limits.live.init);
         let operations = Operations::default();
         let leaves = Box::pin(pending());
-        Self { protocol, schema, door, limits, outlet, operations, phase, leaves, pulse: Pulse::Felt }
+        Self {
+            protocol,
+            schema,
+            door,
+            limits,
+            outlet,
+            operations,
+            phase,
+            leaves,
+            place: None,
+            pulse: Pulse::Felt,
+        }
     }
 
     /// Serves it to its end.
@@ -146,6 +160,8 @@ impl Socket {
                 }
             }
         })?;
+        // RFC 6455 knows no code for it, but the registry that it begins does: "try again later".
+        self.place = Some(self.door.enter(&caller).map_err(|full| Close::new(1013, full.to_string()))?);
         self.leaves = self.door.leaves(caller.clone());
         self.phase = Phase::Open(caller);
         self.say(ServerMessage::Ack).await?;

@@ -1,6 +1,6 @@
 //! Who shows a token.
 
-use reqwest::Method;
+use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Answer, EventStream, Socket, TestApp, text};
@@ -81,15 +81,24 @@ impl<'a> Actor<'a> {
         payload
     }
 
+    /// Asks for an operation as a stream, and gives the status of the answer.
+    pub async fn stream_status(&self, query: &str) -> StatusCode {
+        self.begin_stream(query).await.status()
+    }
+
     /// Asks for an operation as a stream.
     pub async fn stream(&self, query: &str) -> EventStream {
+        EventStream::new(self.begin_stream(query).await)
+    }
+
+    async fn begin_stream(&self, query: &str) -> Response {
         let (bearer, body) = (self.bearer(), json!({ "query": query }).to_string());
         let headers = [
             ("content-type", "application/json"),
             ("accept", "text/event-stream"),
             ("authorization", &*bearer),
         ];
-        EventStream::new(self.app.begin(Method::POST, "/graphql", &headers, body.into_bytes()).await)
+        self.app.begin(Method::POST, "/graphql", &headers, body.into_bytes()).await
     }
 
     /// Opens a WebSocket and says who it is in `connection_init`.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sluice::{
     app::{self, Application},
     clock::{Clock, ManualClock},
-    config::{Access, Config, DatabaseConfig, DatabaseUrl, Demo, KeySource, Limits, LiveLimits},
+    config::{Access, Config, CrowdLimits, DatabaseConfig, DatabaseUrl, Demo, KeySource, Limits, LiveLimits},
     domain::{documents::DocumentLimits, draft::BatchLimits},
     store,
 };
@@ -71,6 +71,7 @@ impl TestApp {
                 running: Limits::RUNNING,
                 batch: BatchLimits { jobs: 10_000, dependencies: 100_000 },
                 documents: DocumentLimits::DEFAULT,
+                crowd: CrowdLimits::DEFAULT,
                 live: LiveLimits::DEFAULT,
             },
             demo: Demo::Off,
