@@ -59,7 +59,7 @@ pub struct ServeArgs {
     demo: bool,
     #[command(flatten)]
     issuer: IssuerArgs,
-    /// Let pages from this origin use the API in a browser, https://app.example for instance. May be given more than
+    /// Let pages from this origin use the API in a browser, `https://app.example` for instance. May be given more than
     /// once, or with commas
     #[arg(long, env = "SLUICE_ALLOW_ORIGIN", value_delimiter = ',')]
     allow_origin: Vec<Origin>,
