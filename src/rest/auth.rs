@@ -23,19 +23,22 @@ use crate::{
 #[derive(Debug)]
 pub struct Credentials {
     token: Option<String>,
-    host: Host,
+    home: Home,
     from: Option<IpAddr>,
 }
 
-/// Under which name the client knows this server. A page in a browser can reach a server at home under a
-/// name of its own that leads there (DNS rebinding).
+/// Whether the client is on the same machine, as far as the head of its request tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Host {
-    /// A name that always means the machine itself.
-    Loopback,
-    /// Any other name, or none.
-    Other,
+enum Home {
+    /// It knows the server by a name that always means the machine itself.
+    Here,
+    /// It uses another name: a page in a browser can reach a server at home under a name of its own that leads
+    /// there (DNS rebinding). Or the request came through a proxy, and so from anywhere.
+    Elsewhere,
 }
+
+/// What proxies add to a request.
+const BY_PROXIES: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
 
 /// Why a request is not let in.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +49,9 @@ pub enum Turned {
     /// It shows something that is no token, or is no longer good.
     #[error("this token is unknown, expired or revoked; `sluice token create` makes another one")]
     BadToken,
-    /// It came under another name than that of the machine itself.
+    /// It came under another name than that of the machine itself, or through a proxy.
     #[error(
-        "without a token, only requests to localhost are answered: `Host` is another one; \
+        "without a token, only requests to localhost that come through no proxy are answered; \
          `sluice token create` makes a token"
     )]
     ForeignHost,
@@ -66,14 +69,15 @@ impl Credentials {
             Some(header) => Some(bearer(header).ok_or(Turned::BadToken)?.to_owned()),
         };
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-        let host = if host.is_some_and(is_loopback) { Host::Loopback } else { Host::Other };
-        Ok(Self { token, host, from: from(request) })
+        let by_proxy = BY_PROXIES.iter().any(|name| request.headers().contains_key(*name));
+        let home = if host.is_some_and(is_loopback) && !by_proxy { Home::Here } else { Home::Elsewhere };
+        Ok(Self { token, home, from: from(request) })
     }
 
     /// The same with a token that is shown later, if one is.
     pub fn or_token(&self, later: Option<&str>) -> Self {
         let token = later.map(str::to_owned).or_else(|| self.token.clone());
-        Self { token, host: self.host, from: self.from }
+        Self { token, home: self.home, from: self.from }
     }
 
     /// Whether a token was shown.
@@ -93,7 +97,7 @@ impl Credentials {
             None => {
                 let caller = services.admit_anybody().await?.ok_or(Turned::NoToken)?;
                 match services.openness() {
-                    Openness::AtHome if self.host == Host::Other => Err(Turned::ForeignHost),
+                    Openness::AtHome if self.home == Home::Elsewhere => Err(Turned::ForeignHost),
                     Openness::AtHome | Openness::ToAnybody | Openness::ToNobody => Ok(caller),
                 }
             }

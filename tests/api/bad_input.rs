@@ -82,7 +82,6 @@ on_both! {
             "{",
             "nonsense",
             "[]",
-            "[{\"query\":\"{ __typename }\"}]",
             "null",
             "1",
             "\"{ __typename }\"",

@@ -132,7 +132,8 @@ on_both! {
         let jobs = json!([{ "type": "EXTRACT", "object": "a" }]);
         let input = json!({ "sourceConnectionId": id, "destinationConnectionId": id, "jobs": jobs });
         admin.done("createBatch", "batch { id }", input).await;
-        let events = admin.data("{ events { nodes { actor { kind name tokenId } } } }", Value::Null).await;
+        let events = "{ events { nodes { actor { kind name tokenId } } } }";
+        let events = admin.data_once(events, |data| data["events"]["nodes"] != json!([])).await;
         let actor = json!({ "kind": "CLIENT", "name": "alice", "tokenId": null });
         assert_eq!(events["events"]["nodes"], json!([{ "actor": actor }]));
     }

@@ -68,6 +68,17 @@ impl<'a> Actor<'a> {
         response["data"].take()
     }
 
+    /// Runs a query about the history until it is as expected: PostgreSQL shows an event once every older
+    /// transaction of the whole server has ended, those of other tests included.
+    pub async fn data_once(&self, query: &str, expected: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let data = self.data(query, Value::Null).await;
+            if expected(&data) {
+                return data;
+            }
+        }
+    }
+
     /// Runs a mutation that must succeed and gives its payload.
     pub async fn done(&self, name: &str, selection: &str, input: Value) -> Value {
         let (first, rest) = name.split_at(1);
