@@ -112,10 +112,13 @@ impl Reader {
             return Ok(false);
         }
         let db = self.store.reader();
+        // Before anything is read: what is hidden then and is to be seen a moment later may have been missed by
+        // the reading, and nobody would say so again.
+        let hidden = events::some_are_hidden(db).await?;
         let Some(mut position) = self.position else {
             self.position = Some(events::end(db).await?);
             let _ = live.send(Live::Reread);
-            return events::some_are_hidden(db).await;
+            return Ok(hidden);
         };
         loop {
             let new = events::after(db, Scope::SLUICE, position, &EventFilter::default(), READ).await?;
@@ -128,7 +131,7 @@ impl Reader {
                 break;
             }
         }
-        events::some_are_hidden(db).await
+        Ok(hidden)
     }
 }
 
