@@ -132,7 +132,7 @@ impl Application {
         let failed = |error| StartError::Listen { address: config.bind, error };
         let issuer = config.issuer.clone().map(Issuer::new);
         if let Some(issuer) = &issuer {
-            issuer.start(clock.now()).await.map_err(StartError::Issuer)?;
+            issuer.read(clock.now()).await.map_err(StartError::Issuer)?;
         }
         let settings = Settings {
             limits: config.limits.batch,

@@ -95,22 +95,16 @@ impl Issuer {
         Self { config, known, reading: tokio::sync::Mutex::default() }
     }
 
-    /// Reads the keys for the first time. What is wrong is a sentence.
-    pub async fn start(&self, now: DateTime<Utc>) -> Result<(), String> {
-        self.read(now).await
-    }
-
     /// Whoever this token vouches for; `None`: it is no good, whatever the reason.
     pub async fn admit(&self, token: &str, now: DateTime<Utc>) -> Option<Caller> {
         let header = decode_header(token).ok()?;
         if !is_asymmetric(header.alg) {
             return None;
         }
-        let mut keys = self.known(now).await;
-        if key_of(&keys, &header).is_none() {
-            keys = self.read_again(now).await;
-        }
-        let key = key_of(&keys, &header)?;
+        let key = match key_of(&*self.known(now).await, &header) {
+            Some(key) => key,
+            None => key_of(&*self.read_again(now).await, &header)?,
+        };
         let mut validation = Validation::new(header.alg);
         validation.set_issuer(&[&self.config.issuer]);
         validation.set_audience(&[&self.config.audience]);
@@ -165,7 +159,8 @@ impl Issuer {
         }
     }
 
-    async fn read(&self, now: DateTime<Utc>) -> Result<(), String> {
+    /// Reads the keys. What is wrong is a sentence.
+    pub async fn read(&self, now: DateTime<Utc>) -> Result<(), String> {
         let source = self.config.keys.clone();
         let read = tokio::task::spawn_blocking(move || source.read()).await;
         let keys = read.unwrap_or_else(|_| Err("reading them came to no end".into()));

@@ -13,7 +13,6 @@ use crate::{
         page::{Keyed, ListKind, MAX_PAGE, Page, PageArgs, encode},
         problem::At,
         since::Since,
-        tenant::Tenant,
         token::{Token, TokenDraft},
     },
     services::{Error, Services},
@@ -49,17 +48,9 @@ async fn find_tenant(services: &Services, tenant: String) -> Result<String, Erro
     if TenantId::parse(&tenant, &At::Root).is_ok() {
         return Ok(tenant);
     }
-    let mut args = PageArgs { first: Some(MAX_PAGE as i32), ..PageArgs::default() };
-    loop {
-        let page = Page::parse(&args, ListKind::Tenants, Order::OLDEST)?;
-        let slice = services.tenants(&Caller::ANYBODY, &page).await?;
-        if let Some(found) = slice.rows.iter().find(|found| *found.name == *tenant) {
-            return Ok(found.id.to_string());
-        }
-        // Whatever this is, it is told to be no tenant.
-        let Some(last) = slice.rows.last().filter(|_| slice.has_next) else { return Ok(tenant) };
-        args.after = Some(encode(&Tenant::key(last, Order::OLDEST), ListKind::Tenants, Order::OLDEST));
-    }
+    let found = services.tenant_named(&Caller::ANYBODY, &tenant).await?;
+    // Whatever this is, it is told to be no tenant.
+    Ok(found.map_or(tenant, |found| found.id.to_string()))
 }
 
 async fn list(services: &Services) -> Result<(), Error> {

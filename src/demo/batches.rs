@@ -14,7 +14,7 @@ use crate::{
         id::{BatchId, ConnectionId, TenantId},
         job::{JobType, RequiredObjects},
         list::{BatchFilter, ConnectionFilter, Order},
-        page::{Keyed, ListKind, MAX_PAGE, Page, PageArgs, encode},
+        page::{ListKind, MAX_PAGE, Page, PageArgs},
         tenant::TenantDraft,
         text::Name,
     },
@@ -43,8 +43,8 @@ pub struct Stage {
 impl Stage {
     /// Makes the tenant and its connections, or finds those of an earlier demonstration.
     pub async fn set(services: &Services) -> Result<Self, Error> {
-        let tenant = match find_tenant(services).await? {
-            Some(tenant) => tenant,
+        let tenant = match services.tenant_named(&Caller::ANYBODY, TENANT).await? {
+            Some(tenant) => tenant.id,
             None => {
                 let draft = TenantDraft { name: TENANT.into(), max_concurrent_jobs: None };
                 services.create_tenant(&Caller::ANYBODY, draft).await?.id
@@ -113,20 +113,6 @@ impl Stage {
             jobs,
             ..BatchDraft::default()
         }
-    }
-}
-
-async fn find_tenant(services: &Services) -> Result<Option<TenantId>, Error> {
-    let mut args = PageArgs { first: Some(MAX_PAGE as i32), ..PageArgs::default() };
-    loop {
-        let page = Page::parse(&args, ListKind::Tenants, Order::OLDEST)?;
-        let slice = services.tenants(&Caller::ANYBODY, &page).await?;
-        if let Some(tenant) = slice.rows.iter().find(|tenant| &*tenant.name == TENANT) {
-            return Ok(Some(tenant.id));
-        }
-        let Some(last) = slice.rows.last().filter(|_| slice.has_next) else { return Ok(None) };
-        let key = last.key(Order::OLDEST);
-        args.after = Some(encode(&key, ListKind::Tenants, Order::OLDEST));
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     job::JobType,
     lease::LeaseDuration,
     problem::{At, Problem, ProblemCode, keep},
+    tenant::no_tenant,
     text::{Provider, Text, WorkerName},
 };
 
@@ -107,7 +108,7 @@ fn tenant(id: &str, scope: Scope) -> Result<TenantId, Problem> {
     if scope.contains(id) {
         return Ok(id);
     }
-    Err(at.problem(ProblemCode::NotFound, "there is no tenant with this id"))
+    Err(no_tenant(&at))
 }
 
 fn types(types: Option<Vec<JobType>>, at: &At<'_>, problems: &mut Vec<Problem>) -> Vec<JobType> {

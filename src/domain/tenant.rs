@@ -28,6 +28,11 @@ pub struct Tenant {
     pub updated_at: DateTime<Utc>,
 }
 
+/// A tenant that is named at this place is not there, or is not to be seen.
+pub fn no_tenant(at: &At<'_>) -> Problem {
+    at.problem(ProblemCode::NotFound, "there is no tenant with this id")
+}
+
 /// How many jobs may run at once: at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Concurrency(i32);

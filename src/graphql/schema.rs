@@ -78,9 +78,9 @@ pub enum Allowed {
     All,
 }
 
-impl Default for Requester {
+impl Requester {
     /// Anybody, who may want anything: where a server is open.
-    fn default() -> Self {
+    pub fn anybody() -> Self {
         Self { caller: Arc::new(Caller::ANYBODY), allowed: Allowed::All }
     }
 }

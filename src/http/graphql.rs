@@ -27,7 +27,7 @@ use crate::{
     graphql::{Allowed, Executed, Operation, Outcome, Requester, Schema, sdl},
     rest::{
         auth::{Credentials, Turned},
-        payload::{Unread, read_body},
+        payload::read_body,
         problem::unknown_route,
     },
     services::{self, Services},
@@ -116,19 +116,10 @@ async fn post(request: HttpRequest, payload: Payload, served: Data<Served>) -> H
     };
     let body = match read_body(&request, payload, &limits).await {
         Ok(body) => body,
-        Err(Unread::NotJson) => {
-            let message = "send the operation as application/json, in UTF-8";
-            return error(media, StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message);
+        Err(unread) => {
+            let (status, code, message) = unread.told("operation", &limits);
+            return error(media, status, code, &message);
         }
-        Err(Unread::TooLong) => {
-            let message = format!("the body is longer than {} bytes", limits.body);
-            return error(media, StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", &message);
-        }
-        Err(Unread::TooSlow) => {
-            let message = format!("the body did not come within {:?}", limits.sending);
-            return error(media, StatusCode::REQUEST_TIMEOUT, "BODY_TOO_SLOW", &message);
-        }
-        Err(Unread::BrokenOff) => return bad_request(media, "the body broke off before its end"),
     };
     let requester = Requester { caller, allowed: Allowed::All };
     match Body::read(&body) {

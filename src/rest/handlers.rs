@@ -12,7 +12,7 @@ use super::{
     auth::Asking,
     body::BatchBody,
     error::{misshapen, refused, unreadable},
-    payload::{Unread, read_body},
+    payload::read_body,
     precondition,
     problem::ProblemDocument,
     view::BatchView,
@@ -203,22 +203,9 @@ async fn read_batch(
     payload: Payload,
     limits: &Limits,
 ) -> Result<BatchBody, HttpResponse> {
-    let bytes = read_body(request, payload, limits).await.map_err(|unread| match unread {
-        Unread::NotJson => {
-            let detail = "send the batch as application/json, in UTF-8";
-            unreadable(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail)
-        }
-        Unread::TooLong => {
-            let detail = format!("the body is longer than {} bytes", limits.body);
-            unreadable(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", &detail)
-        }
-        Unread::TooSlow => {
-            let detail = format!("the body did not come within {:?}", limits.sending);
-            unreadable(StatusCode::REQUEST_TIMEOUT, "BODY_TOO_SLOW", &detail)
-        }
-        Unread::BrokenOff => {
-            unreadable(StatusCode::BAD_REQUEST, "BAD_REQUEST", "the body broke off before its end")
-        }
+    let bytes = read_body(request, payload, limits).await.map_err(|unread| {
+        let (status, code, detail) = unread.told("batch", limits);
+        unreadable(status, code, &detail)
     })?;
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
         unreadable(StatusCode::BAD_REQUEST, "MALFORMED_JSON", &format!("the body is not JSON: {error}"))

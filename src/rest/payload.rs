@@ -2,6 +2,7 @@
 
 use actix_web::{
     HttpMessage, HttpRequest,
+    http::StatusCode,
     web::{Bytes, Payload},
 };
 
@@ -20,6 +21,29 @@ pub enum Unread {
     BrokenOff,
     /// The client took too long to send it.
     TooSlow,
+}
+
+impl Unread {
+    /// What the client is told: the status, the code, and the message. `what` is what it should have sent.
+    pub fn told(self, what: &str, limits: &Limits) -> (StatusCode, &'static str, String) {
+        match self {
+            Self::NotJson => {
+                let message = format!("send the {what} as application/json, in UTF-8");
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message)
+            }
+            Self::TooLong => {
+                let message = format!("the body is longer than {} bytes", limits.body);
+                (StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", message)
+            }
+            Self::TooSlow => {
+                let message = format!("the body did not come within {:?}", limits.sending);
+                (StatusCode::REQUEST_TIMEOUT, "BODY_TOO_SLOW", message)
+            }
+            Self::BrokenOff => {
+                (StatusCode::BAD_REQUEST, "BAD_REQUEST", "the body broke off before its end".to_owned())
+            }
+        }
+    }
 }
 
 /// Reads a JSON body, as far as the limits allow.

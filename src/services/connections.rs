@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Error, Services, by_id, in_chunks, no_tenant, not_found};
+use super::{Error, Services, by_id, in_chunks, not_found};
 use crate::{
     domain::{
         access::{Caller, Scope},
@@ -11,6 +11,7 @@ use crate::{
         list::ConnectionFilter,
         page::{Page, Slice},
         problem::{At, Problem, ProblemCode},
+        tenant::no_tenant,
     },
     store::{
         Written,
@@ -57,14 +58,11 @@ impl Services {
         let NewConnection { tenant_id, name, provider, config, credentials, max_concurrent_jobs } =
             NewConnection::parse(draft, scope.home())?;
         if !scope.contains(tenant_id) {
-            return Err(no_tenant().into());
+            return Err(no_tenant(&At::Root.field("tenant_id")).into());
         }
         let now = self.now();
         let id = ConnectionId::new(now);
-        let (mark, sealed) = match &credentials {
-            None => (None, CredentialsWrite::Keep),
-            some => self.seal(id, None, some.as_ref())?,
-        };
+        let (mark, sealed) = self.seal(id, None, credentials.as_ref())?;
         let connection = Connection {
             id,
             tenant_id,
@@ -81,7 +79,7 @@ impl Services {
         match connections::insert(transaction.db(), &connection, &sealed).await? {
             Written::Done => transaction.commit().await?,
             Written::Duplicate => return Err(name_taken(&connection).into()),
-            Written::Reference => return Err(no_tenant().into()),
+            Written::Reference => return Err(no_tenant(&At::Root.field("tenant_id")).into()),
         }
         Ok(connection)
     }

@@ -174,11 +174,6 @@ fn not_found(what: &str) -> Problem {
     At::Root.field("id").problem(ProblemCode::NotFound, format!("there is no {what} with this id"))
 }
 
-/// A tenant that a request names is not there, or is not to be seen.
-fn no_tenant() -> Problem {
-    At::Root.field("tenant_id").problem(ProblemCode::NotFound, "there is no tenant with this id")
-}
-
 /// Fetches any number of keys, a bounded number a statement.
 async fn in_chunks<K, V, F>(keys: &[K], fetch: impl Fn(Vec<K>) -> F) -> Result<Vec<V>, Error>
 where

@@ -26,6 +26,12 @@ impl Services {
         Ok(by_id(found, |tenant| tenant.id))
     }
 
+    /// The tenant with this name.
+    pub async fn tenant_named(&self, caller: &Caller, name: &str) -> Result<Option<Tenant>, Error> {
+        let scope = caller.may_read()?;
+        Ok(tenants::by_name(self.store.reader(), scope, name).await?)
+    }
+
     /// A page of all tenants.
     pub async fn tenants(&self, caller: &Caller, page: &Page) -> Result<Slice<Tenant>, Error> {
         let scope = caller.may_read()?;

@@ -2,12 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Error, Services, by_id, in_chunks, no_tenant, not_found, random, wakeups::Topic};
+use super::{Error, Services, by_id, in_chunks, not_found, random, wakeups::Topic};
 use crate::{
     domain::{
         access::{Caller, Identity, Scope},
         id::TokenId,
         page::{Page, Slice},
+        problem::At,
+        tenant::no_tenant,
         token::{NewToken, Secret, Token, TokenDraft},
     },
     store::{tenants, tokens},
@@ -59,7 +61,7 @@ impl Services {
         if let Some(tenant) = tenant_id
             && tenants::by_ids(transaction.db(), scope, &[tenant]).await?.is_empty()
         {
-            return Err(no_tenant().into());
+            return Err(no_tenant(&At::Root.field("tenant_id")).into());
         }
         let secret = random::secret(TokenId::new(now))?;
         let token = Token {

@@ -27,6 +27,12 @@ pub async fn by_ids(db: &impl ConnectionTrait, scope: Scope, ids: &[TenantId]) -
     rows.into_iter().map(Tenant::try_from).collect()
 }
 
+/// The tenant with this name.
+pub async fn by_name(db: &impl ConnectionTrait, scope: Scope, name: &str) -> Result<Option<Tenant>, Error> {
+    let row = seen(scope).filter(Column::Name.eq(name)).one(db).await?;
+    row.map(Tenant::try_from).transpose()
+}
+
 /// The tenant with this id, locked until the transaction ends.
 pub async fn lock(db: &impl ConnectionTrait, scope: Scope, id: TenantId) -> Result<Option<Tenant>, Error> {
     let row = seen(scope).filter(Column::Id.eq(id.uuid())).lock_exclusive().one(db).await?;

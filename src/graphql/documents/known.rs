@@ -1,7 +1,7 @@
 //! Documents that a client may name by the SHA-256 of their text: those that somebody has sent before along with
 //! their hash (Apollo's automatic persisted queries), and those that the operator has registered.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
@@ -24,12 +24,6 @@ impl DocumentHash {
     /// The digits.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for DocumentHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

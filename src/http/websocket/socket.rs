@@ -27,12 +27,12 @@ use crate::{
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How far the two have come.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Phase {
     /// The client has until then to say `connection_init`.
     Waiting(Instant),
-    /// It has said it, and is let in.
-    Open(Arc<Caller>),
+    /// It has said it, and is let in; with what the socket takes in the crowd.
+    Open(Arc<Caller>, #[expect(dead_code, reason = "dropping it leaves the place")] Place),
 }
 
 /// Whether the client shows that it is there.
@@ -55,8 +55,6 @@ pub struct Socket {
     phase: Phase,
     /// Ends once the client may no longer be served.
     leaves: BoxFuture<'static, ()>,
-    /// What the socket takes in the crowd once the client is let in.
-    place: Option<Place>,
     pulse: Pulse,
 }
 
@@ -66,18 +64,7 @@ impl Socket {
         let phase = Phase::Waiting(Instant::now() + limits.live.init);
         let operations = Operations::default();
         let leaves = Box::pin(pending());
-        Self {
-            protocol,
-            schema,
-            door,
-            limits,
-            outlet,
-            operations,
-            phase,
-            leaves,
-            place: None,
-            pulse: Pulse::Felt,
-        }
+        Self { protocol, schema, door, limits, outlet, operations, phase, leaves, pulse: Pulse::Felt }
     }
 
     /// Serves it to its end.
@@ -100,7 +87,7 @@ impl Socket {
         loop {
             let deadline = match self.phase {
                 Phase::Waiting(deadline) => Some(deadline),
-                Phase::Open(_) => None,
+                Phase::Open(..) => None,
             };
             tokio::select! {
                 // What the client says comes first: it may be the sign of life that the time asks for.
@@ -137,7 +124,7 @@ impl Socket {
         match message {
             ClientMessage::Init(payload) => match self.phase {
                 Phase::Waiting(_) => self.open(payload.as_ref()).await,
-                Phase::Open(_) => Err(Close::new(4429, "Too many initialisation requests").into()),
+                Phase::Open(..) => Err(Close::new(4429, "Too many initialisation requests").into()),
             },
             ClientMessage::Ping(payload) => self.say(ServerMessage::Pong(payload)).await,
             ClientMessage::Pong => Ok(()),
@@ -161,15 +148,15 @@ impl Socket {
             }
         })?;
         // RFC 6455 knows no code for it, but the registry that it begins does: "try again later".
-        self.place = Some(self.door.enter(&caller).map_err(|full| Close::new(1013, full.to_string()))?);
+        let place = self.door.enter(&caller).map_err(|full| Close::new(1013, full.to_string()))?;
         self.leaves = self.door.leaves(caller.clone());
-        self.phase = Phase::Open(caller);
+        self.phase = Phase::Open(caller, place);
         self.say(ServerMessage::Ack).await?;
         self.say(ServerMessage::KeepAlive).await
     }
 
     async fn start(&mut self, id: String, operation: Operation) -> Result<(), End> {
-        let Phase::Open(caller) = &self.phase else {
+        let Phase::Open(caller, _) = &self.phase else {
             return Err(Close::new(4401, "Unauthorized").into());
         };
         let requester = Requester { caller: caller.clone(), allowed: Allowed::All };
@@ -215,7 +202,7 @@ impl Socket {
         self.outlet.send(Outgoing::Ping).await?;
         match self.phase {
             Phase::Waiting(_) => Ok(()),
-            Phase::Open(_) => self.say(ServerMessage::KeepAlive).await,
+            Phase::Open(..) => self.say(ServerMessage::KeepAlive).await,
         }
     }
 

@@ -10,6 +10,7 @@ use crate::{
         draft::{BatchDraft, BatchLimits},
         id::{ConnectionId, TenantId},
         problem::{At, Problem, ProblemCode, Segment},
+        tenant::no_tenant,
     },
     store::{Db, connections, tenants},
 };
@@ -77,15 +78,16 @@ impl References {
 
     fn tenant_problem(&self, asked_for: Option<TenantId>, owner: Option<TenantId>) -> Option<Problem> {
         let asked_for = asked_for?;
-        let (code, message) = match owner {
-            Some(owner) if owner == asked_for => return None,
+        let at = At::Root.field("tenant_id");
+        match owner {
+            Some(owner) if owner == asked_for => None,
             Some(owner) => {
-                (ProblemCode::ReadOnly, format!("this batch belongs to {owner} for good; leave this out"))
+                let message = format!("this batch belongs to {owner} for good; leave this out");
+                Some(at.problem(ProblemCode::ReadOnly, message))
             }
-            None if self.tenants.contains(&asked_for) => return None,
-            None => (ProblemCode::NotFound, "there is no tenant with this id".into()),
-        };
-        Some(At::Root.field("tenant_id").problem(code, message))
+            None if self.tenants.contains(&asked_for) => None,
+            None => Some(no_tenant(&at)),
+        }
     }
 
     fn connection_problem(&self, id: ConnectionId, path: Vec<Segment>, tenant: TenantId) -> Option<Problem> {
