@@ -19,6 +19,8 @@ mod m0010_requires;
 mod m0011_room;
 mod m0012_tokens;
 mod m0013_credentials;
+mod m0014_schedules;
+mod m0015_schedule_events;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -39,6 +41,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_room::Migration),
             Box::new(m0012_tokens::Migration),
             Box::new(m0013_credentials::Migration),
+            Box::new(m0014_schedules::Migration),
+            Box::new(m0015_schedule_events::Migration),
         ]
     }
 }

@@ -3,6 +3,7 @@
 mod listener;
 mod notifier;
 mod reaper;
+mod scheduler;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ impl Background {
     pub fn start(services: &Arc<Services>, store: &Store) -> Self {
         let mut loops = JoinSet::new();
         loops.spawn(reaper::run(services.clone()));
+        loops.spawn(scheduler::run(services.clone()));
         loops.spawn(notifier::run(services.wakeups().clone(), store.clone()));
         loops.spawn(listener::run(services.wakeups().clone(), store.clone()));
         Self(loops)

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     graph::JobGraph,
-    id::{BatchId, ConnectionId, TenantId},
+    id::{BatchId, ConnectionId, ScheduleId, TenantId},
     job::{JobType, RequiredObjects},
     since::Window,
     text::{Grain, IdempotencyKey, ObjectName},
@@ -32,6 +32,70 @@ impl FailurePolicy {
     /// The policy with this name.
     pub fn named(name: &str) -> Option<Self> {
         [Self::Continue, Self::CancelBatch].into_iter().find(|policy| policy.name() == name)
+    }
+}
+
+/// Where a batch comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Origin {
+    /// A client has made it.
+    #[default]
+    Client,
+    /// A client has triggered a schedule.
+    Triggered(ScheduleId),
+    /// A schedule was due.
+    Scheduled(ScheduleId),
+}
+
+/// The name of an [`Origin`] without what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Trigger {
+    /// Somebody.
+    Manual,
+    /// A timetable.
+    Schedule,
+}
+
+impl Origin {
+    /// What made the batch.
+    pub fn trigger(self) -> Trigger {
+        match self {
+            Self::Client | Self::Triggered(_) => Trigger::Manual,
+            Self::Scheduled(_) => Trigger::Schedule,
+        }
+    }
+
+    /// The schedule that made it.
+    pub fn schedule(self) -> Option<ScheduleId> {
+        match self {
+            Self::Client => None,
+            Self::Triggered(schedule) | Self::Scheduled(schedule) => Some(schedule),
+        }
+    }
+
+    /// What was stored of one.
+    pub fn stored(trigger: Trigger, schedule: Option<ScheduleId>) -> Option<Self> {
+        match (trigger, schedule) {
+            (Trigger::Manual, None) => Some(Self::Client),
+            (Trigger::Manual, Some(schedule)) => Some(Self::Triggered(schedule)),
+            (Trigger::Schedule, Some(schedule)) => Some(Self::Scheduled(schedule)),
+            (Trigger::Schedule, None) => None,
+        }
+    }
+}
+
+impl Trigger {
+    /// The name that the database uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Schedule => "schedule",
+        }
+    }
+
+    /// The trigger with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Manual, Self::Schedule].into_iter().find(|trigger| trigger.name() == name)
     }
 }
 
@@ -175,6 +239,8 @@ pub struct Batch {
     pub id: BatchId,
     /// The tenant it belongs to.
     pub tenant_id: TenantId,
+    /// Where it comes from itself.
+    pub origin: Origin,
     /// Where the data comes from.
     pub source_connection_id: ConnectionId,
     /// Where the data goes.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     attempt::JobError,
-    id::{BatchId, JobId, TenantId, TokenId},
+    id::{BatchId, JobId, ScheduleId, TenantId, TokenId},
     problem::At,
     text::{Name, Text, WorkerName},
 };
@@ -158,6 +158,22 @@ pub enum Change {
     JobSkipped,
     /// A job was canceled.
     JobCanceled,
+    /// A schedule was made.
+    ScheduleCreated,
+    /// The definition of a schedule was replaced.
+    ScheduleUpdated,
+    /// A schedule was removed; its batches stay.
+    ScheduleDeleted,
+    /// A schedule was paused.
+    SchedulePaused,
+    /// A schedule was resumed.
+    ScheduleResumed,
+    /// A schedule was due, and waits for an earlier batch of it to end.
+    FiringQueued,
+    /// A schedule was due, and an earlier batch of it had not ended.
+    FiringSkipped,
+    /// A schedule was due, and no batch could be made of its template.
+    FiringFailed,
 }
 
 /// The name of a [`Change`] without what it holds.
@@ -201,10 +217,26 @@ pub enum EventKind {
     JobSkipped,
     /// See [`Change::JobCanceled`].
     JobCanceled,
+    /// See [`Change::ScheduleCreated`].
+    ScheduleCreated,
+    /// See [`Change::ScheduleUpdated`].
+    ScheduleUpdated,
+    /// See [`Change::ScheduleDeleted`].
+    ScheduleDeleted,
+    /// See [`Change::SchedulePaused`].
+    SchedulePaused,
+    /// See [`Change::ScheduleResumed`].
+    ScheduleResumed,
+    /// See [`Change::FiringQueued`].
+    FiringQueued,
+    /// See [`Change::FiringSkipped`].
+    FiringSkipped,
+    /// See [`Change::FiringFailed`].
+    FiringFailed,
 }
 
 impl EventKind {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 27] = [
         Self::BatchCreated,
         Self::BatchReplaced,
         Self::BatchDeleted,
@@ -224,6 +256,14 @@ impl EventKind {
         Self::JobFailed,
         Self::JobSkipped,
         Self::JobCanceled,
+        Self::ScheduleCreated,
+        Self::ScheduleUpdated,
+        Self::ScheduleDeleted,
+        Self::SchedulePaused,
+        Self::ScheduleResumed,
+        Self::FiringQueued,
+        Self::FiringSkipped,
+        Self::FiringFailed,
     ];
 
     /// The name that the database uses.
@@ -248,6 +288,14 @@ impl EventKind {
             Self::JobFailed => "job_failed",
             Self::JobSkipped => "job_skipped",
             Self::JobCanceled => "job_canceled",
+            Self::ScheduleCreated => "schedule_created",
+            Self::ScheduleUpdated => "schedule_updated",
+            Self::ScheduleDeleted => "schedule_deleted",
+            Self::SchedulePaused => "schedule_paused",
+            Self::ScheduleResumed => "schedule_resumed",
+            Self::FiringQueued => "firing_queued",
+            Self::FiringSkipped => "firing_skipped",
+            Self::FiringFailed => "firing_failed",
         }
     }
 
@@ -280,6 +328,14 @@ impl Change {
             Self::JobFailed { .. } => EventKind::JobFailed,
             Self::JobSkipped => EventKind::JobSkipped,
             Self::JobCanceled => EventKind::JobCanceled,
+            Self::ScheduleCreated => EventKind::ScheduleCreated,
+            Self::ScheduleUpdated => EventKind::ScheduleUpdated,
+            Self::ScheduleDeleted => EventKind::ScheduleDeleted,
+            Self::SchedulePaused => EventKind::SchedulePaused,
+            Self::ScheduleResumed => EventKind::ScheduleResumed,
+            Self::FiringQueued => EventKind::FiringQueued,
+            Self::FiringSkipped => EventKind::FiringSkipped,
+            Self::FiringFailed => EventKind::FiringFailed,
         }
     }
 
@@ -304,7 +360,15 @@ impl Change {
             | Self::JobReady
             | Self::JobBlocked
             | Self::JobSkipped
-            | Self::JobCanceled => None,
+            | Self::JobCanceled
+            | Self::ScheduleCreated
+            | Self::ScheduleUpdated
+            | Self::ScheduleDeleted
+            | Self::SchedulePaused
+            | Self::ScheduleResumed
+            | Self::FiringQueued
+            | Self::FiringSkipped
+            | Self::FiringFailed => None,
         }
     }
 
@@ -328,7 +392,52 @@ impl Change {
             | Self::JobSucceeded { .. }
             | Self::JobReleased { .. }
             | Self::JobSkipped
-            | Self::JobCanceled => None,
+            | Self::JobCanceled
+            | Self::ScheduleCreated
+            | Self::ScheduleUpdated
+            | Self::ScheduleDeleted
+            | Self::SchedulePaused
+            | Self::ScheduleResumed
+            | Self::FiringQueued
+            | Self::FiringSkipped
+            | Self::FiringFailed => None,
+        }
+    }
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A batch.
+    Batch(BatchId),
+    /// A job of a batch.
+    Job(BatchId, JobId),
+    /// A schedule.
+    Schedule(ScheduleId),
+}
+
+impl Subject {
+    /// The batch, or that of the job.
+    pub fn batch(self) -> Option<BatchId> {
+        match self {
+            Self::Batch(batch) | Self::Job(batch, _) => Some(batch),
+            Self::Schedule(_) => None,
+        }
+    }
+
+    /// The job.
+    pub fn job(self) -> Option<JobId> {
+        match self {
+            Self::Job(_, job) => Some(job),
+            Self::Batch(_) | Self::Schedule(_) => None,
+        }
+    }
+
+    /// The schedule.
+    pub fn schedule(self) -> Option<ScheduleId> {
+        match self {
+            Self::Schedule(schedule) => Some(schedule),
+            Self::Batch(_) | Self::Job(..) => None,
         }
     }
 }
@@ -340,12 +449,10 @@ pub struct NewEvent {
     pub at: DateTime<Utc>,
     /// Who caused it.
     pub actor: Actor,
-    /// The tenant of the batch.
+    /// The tenant of what it is about.
     pub tenant_id: TenantId,
-    /// The batch.
-    pub batch_id: BatchId,
-    /// The job, if it is about one.
-    pub job_id: Option<JobId>,
+    /// What it is about.
+    pub subject: Subject,
     /// What has changed.
     pub change: Change,
 }
@@ -368,6 +475,8 @@ pub struct EventFilter {
     pub batch_id: Option<BatchId>,
     /// Those of this job.
     pub job_id: Option<JobId>,
+    /// Those of this schedule.
+    pub schedule_id: Option<ScheduleId>,
     /// Those of one of these kinds.
     pub kinds: Vec<EventKind>,
 }
@@ -375,10 +484,11 @@ pub struct EventFilter {
 impl EventFilter {
     /// Whether it lets an event through.
     pub fn matches(&self, event: &NewEvent) -> bool {
-        let Self { tenant_id, batch_id, job_id, kinds } = self;
+        let Self { tenant_id, batch_id, job_id, schedule_id, kinds } = self;
         tenant_id.is_none_or(|tenant| tenant == event.tenant_id)
-            && batch_id.is_none_or(|batch| batch == event.batch_id)
-            && (job_id.is_none() || *job_id == event.job_id)
+            && (batch_id.is_none() || *batch_id == event.subject.batch())
+            && (job_id.is_none() || *job_id == event.subject.job())
+            && (schedule_id.is_none() || *schedule_id == event.subject.schedule())
             && (kinds.is_empty() || kinds.contains(&event.change.kind()))
     }
 }

@@ -61,6 +61,10 @@ kinds! {
     Batch, BatchId, "batch";
     /// Names a job.
     Job, JobId, "job";
+    /// Names a schedule.
+    Schedule, ScheduleId, "schedule";
+    /// Names a firing of a schedule.
+    Firing, FiringId, "firing";
     /// Names a token.
     Token, TokenId, "token";
 }

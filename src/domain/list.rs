@@ -3,7 +3,7 @@
 
 use super::{
     batch::BatchStatus,
-    id::{BatchId, ConnectionId, TenantId},
+    id::{BatchId, ConnectionId, ScheduleId, TenantId},
     job::{JobStatus, JobType},
     text::{Name, ObjectName, Provider},
 };
@@ -89,6 +89,17 @@ pub struct BatchFilter {
     pub destination_connection_id: Option<ConnectionId>,
     /// Those that read from or write into this connection.
     pub connection_id: Option<ConnectionId>,
+    /// Those that this schedule has made.
+    pub schedule_id: Option<ScheduleId>,
+}
+
+/// Which schedules; `None` leaves a question open.
+#[derive(Debug, Clone, Default)]
+pub struct ScheduleFilter {
+    /// Those of this tenant.
+    pub tenant_id: Option<TenantId>,
+    /// The one with this name, in each tenant.
+    pub name: Option<Name>,
 }
 
 /// Which jobs; `None` and an empty list leave a question open.

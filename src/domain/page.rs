@@ -10,9 +10,11 @@ use super::{
     batch::Batch,
     connection::Connection,
     event::Event,
+    firing::Firing,
     job::Job,
     list::{Direction, Order, SortField},
     problem::{At, Problem, ProblemCode, keep},
+    schedule::Schedule,
     tenant::Tenant,
     token::Token,
 };
@@ -50,6 +52,10 @@ pub enum ListKind {
     Events,
     /// Tokens.
     Tokens,
+    /// Schedules.
+    Schedules,
+    /// The firings of a schedule.
+    Firings,
 }
 
 /// From which end of the list a page is cut.
@@ -146,6 +152,22 @@ impl Keyed for Job {
 
 impl Keyed for Token {
     const LIST: ListKind = ListKind::Tokens;
+
+    fn key(&self, _: Order) -> Key {
+        Key { value: SortValue::Id, id: self.id.uuid() }
+    }
+}
+
+impl Keyed for Schedule {
+    const LIST: ListKind = ListKind::Schedules;
+
+    fn key(&self, _: Order) -> Key {
+        Key { value: SortValue::Id, id: self.id.uuid() }
+    }
+}
+
+impl Keyed for Firing {
+    const LIST: ListKind = ListKind::Firings;
 
     fn key(&self, _: Order) -> Key {
         Key { value: SortValue::Id, id: self.id.uuid() }
@@ -281,6 +303,8 @@ fn stamp(list: ListKind, order: Order) -> String {
         ListKind::Jobs => "jobs",
         ListKind::Events => "events",
         ListKind::Tokens => "tokens",
+        ListKind::Schedules => "schedules",
+        ListKind::Firings => "firings",
     };
     let field = match order.field {
         SortField::CreatedAt => "created",

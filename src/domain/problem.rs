@@ -44,6 +44,10 @@ pub enum ProblemCode {
     DependencyCycle,
     /// The text is not a point in time.
     InvalidSince,
+    /// The text is no cron expression, or one that is never due.
+    InvalidCron,
+    /// The text is not the name of a time zone.
+    InvalidTimeZone,
     /// The load would delete good data, since an extract that it requires shows only what changed.
     UnsafeDelete,
     /// Another object of this kind bears the name.
@@ -63,6 +67,37 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
+    const ALL: [Self; 23] = [
+        Self::NotFound,
+        Self::WrongIdKind,
+        Self::InvalidId,
+        Self::Blank,
+        Self::TooLong,
+        Self::TooMany,
+        Self::OutOfRange,
+        Self::InvalidCharacter,
+        Self::InvalidValue,
+        Self::DuplicateJob,
+        Self::UnknownObject,
+        Self::DependencyCycle,
+        Self::InvalidSince,
+        Self::InvalidCron,
+        Self::InvalidTimeZone,
+        Self::UnsafeDelete,
+        Self::NameTaken,
+        Self::WrongState,
+        Self::StaleVersion,
+        Self::IdempotencyConflict,
+        Self::LeaseLost,
+        Self::InUse,
+        Self::ReadOnly,
+    ];
+
+    /// The code with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.name() == name)
+    }
+
     /// The name that programs see, `NOT_FOUND` for instance.
     pub fn name(self) -> &'static str {
         match self {
@@ -79,6 +114,8 @@ impl ProblemCode {
             Self::UnknownObject => "UNKNOWN_OBJECT",
             Self::DependencyCycle => "DEPENDENCY_CYCLE",
             Self::InvalidSince => "INVALID_SINCE",
+            Self::InvalidCron => "INVALID_CRON",
+            Self::InvalidTimeZone => "INVALID_TIME_ZONE",
             Self::UnsafeDelete => "UNSAFE_DELETE",
             Self::NameTaken => "NAME_TAKEN",
             Self::WrongState => "WRONG_STATE",

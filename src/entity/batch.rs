@@ -26,6 +26,8 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
     pub unfinished: i32,
     pub unsuccessful: i32,
+    pub schedule_id: Option<Uuid>,
+    pub trigger: String,
 }
 
 /// Rows are joined by hand, where the store needs it.

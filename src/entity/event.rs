@@ -13,10 +13,11 @@ pub struct Model {
     pub kind: String,
     pub actor: String,
     pub tenant_id: Uuid,
-    pub batch_id: Uuid,
+    pub batch_id: Option<Uuid>,
     pub job_id: Option<Uuid>,
     pub attempt: Option<i32>,
     pub data: Option<Json>,
+    pub schedule_id: Option<Uuid>,
 }
 
 /// Rows are joined by hand, where the store needs it.

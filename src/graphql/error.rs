@@ -7,6 +7,7 @@ use async_graphql::{Enum, Error, ErrorExtensionValues, ErrorExtensions, SimpleOb
 use crate::{
     domain::{
         access::Forbidden,
+        firing::FiringProblem,
         problem::{Problem, ProblemCode, Segment},
     },
     services,
@@ -55,6 +56,10 @@ pub enum UserErrorCode {
     DependencyCycle,
     /// The text is not a point in time.
     InvalidSince,
+    /// The text is no cron expression, or one that is never due.
+    InvalidCron,
+    /// The text is not the name of a time zone.
+    InvalidTimeZone,
     /// The load would delete good data, since an extract that it requires shows only what changed.
     UnsafeDelete,
     /// Another object of this kind bears the name.
@@ -76,6 +81,14 @@ pub enum UserErrorCode {
 impl From<Problem> for UserError {
     fn from(problem: Problem) -> Self {
         Self { code: problem.code.into(), message: problem.message, field: field(&problem.path) }
+    }
+}
+
+impl UserError {
+    /// What was wrong with a template when its schedule fired.
+    pub fn of_firing(problem: &FiringProblem) -> Self {
+        let field = problem.path.iter().map(|step| camel_case(step)).collect();
+        Self { code: problem.code.into(), message: problem.message.clone(), field }
     }
 }
 

@@ -8,17 +8,20 @@ use super::{
     error::query_error,
     inline::{Asked, AtHand, Inline, InlineList, Write},
     types::{
-        batch::BatchNode, connection::ConnectionNode, event::EventNode, job::JobNode, tenant::TenantNode,
-        token::TokenNode,
+        batch::BatchNode, connection::ConnectionNode, event::EventNode, firing::FiringNode, job::JobNode,
+        schedule::ScheduleNode, tenant::TenantNode, token::TokenNode,
     },
 };
 use crate::domain::{
     batch::Batch,
     connection::Connection,
     event::{Event, EventFilter},
+    firing::Firing,
+    id::ScheduleId,
     job::Job,
-    list::{BatchFilter, ConnectionFilter, JobFilter, Order},
+    list::{BatchFilter, ConnectionFilter, JobFilter, Order, ScheduleFilter},
     page::{self, Keyed, Page, Slice},
+    schedule::Schedule,
     tenant::Tenant,
     token::Token,
 };
@@ -72,6 +75,22 @@ impl Node for TokenNode {
     }
 }
 
+impl Node for ScheduleNode {
+    type Object = Schedule;
+
+    fn object(&self) -> &Schedule {
+        &self.0
+    }
+}
+
+impl Node for FiringNode {
+    type Object = Firing;
+
+    fn object(&self) -> &Firing {
+        &self.0
+    }
+}
+
 impl Node for EventNode {
     type Object = Event;
 
@@ -94,6 +113,10 @@ pub enum Counted {
     Events(EventFilter),
     /// Tokens.
     Tokens,
+    /// Schedules that the filter lets through.
+    Schedules(ScheduleFilter),
+    /// The firings of a schedule.
+    Firings(ScheduleId),
 }
 
 /// A page of a list, whatever is in it.
@@ -133,6 +156,8 @@ impl<N: Node> List<N> {
             Counted::Batches(filter) => services.batch_count(caller, filter).await,
             Counted::Jobs(filter) => services.job_count(caller, filter).await,
             Counted::Tokens => services.token_count(caller).await,
+            Counted::Schedules(filter) => services.schedule_count(caller, filter).await,
+            Counted::Firings(schedule) => services.firing_count(caller, *schedule).await,
             Counted::Events(filter) => services.event_count(caller, filter).await,
         };
         Ok(i32::try_from(count.map_err(query_error)?).unwrap_or(i32::MAX))
@@ -280,5 +305,7 @@ lists! {
     BatchConnection, BatchEdge, BatchNode, "batches";
     JobConnection, JobEdge, JobNode, "jobs";
     TokenConnection, TokenEdge, TokenNode, "tokens";
+    ScheduleConnection, ScheduleEdge, ScheduleNode, "schedules";
+    FiringConnection, FiringEdge, FiringNode, "firings";
     EventConnection, EventEdge, EventNode, "events";
 }

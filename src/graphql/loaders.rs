@@ -23,9 +23,11 @@ use crate::{
         blocked::BlockReason,
         connection::Connection,
         credentials::Credentials,
+        firing::Firing,
         graph::Side,
-        id::{BatchId, ConnectionId, JobId, TenantId},
+        id::{BatchId, ConnectionId, FiringId, JobId, ScheduleId, TenantId},
         job::{Job, LinkedJob},
+        schedule::Schedule,
         tenant::Tenant,
     },
     services::{self, BatchGraph, Parts, Services},
@@ -66,6 +68,10 @@ pub struct CredentialsKey(pub ConnectionId);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OutputKey(pub JobId);
 
+/// The last firing of a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LastFiringKey(pub ScheduleId);
+
 /// The attempts at a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AttemptsKey(pub JobId);
@@ -105,6 +111,35 @@ impl Loader<ConnectionId> for Loaders {
 
     async fn load(&self, ids: &[ConnectionId]) -> Loaded<ConnectionId, Arc<Connection>> {
         Ok(self.services.connections_by_id(self.scope, ids).await?)
+    }
+}
+
+impl Loader<ScheduleId> for Loaders {
+    type Value = Arc<Schedule>;
+    type Error = Arc<services::Error>;
+
+    async fn load(&self, ids: &[ScheduleId]) -> Loaded<ScheduleId, Arc<Schedule>> {
+        Ok(self.services.schedules_by_id(self.scope, ids).await?)
+    }
+}
+
+impl Loader<FiringId> for Loaders {
+    type Value = Arc<Firing>;
+    type Error = Arc<services::Error>;
+
+    async fn load(&self, ids: &[FiringId]) -> Loaded<FiringId, Arc<Firing>> {
+        Ok(self.services.firings_by_id(self.scope, ids).await?)
+    }
+}
+
+impl Loader<LastFiringKey> for Loaders {
+    type Value = Arc<Firing>;
+    type Error = Arc<services::Error>;
+
+    async fn load(&self, keys: &[LastFiringKey]) -> Loaded<LastFiringKey, Arc<Firing>> {
+        let ids: Vec<ScheduleId> = keys.iter().map(|LastFiringKey(id)| *id).collect();
+        let lasts = self.services.last_firings(self.scope, &ids).await?;
+        Ok(lasts.into_iter().map(|(id, last)| (LastFiringKey(id), last)).collect())
     }
 }
 

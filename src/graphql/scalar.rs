@@ -3,7 +3,7 @@
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::{SecondsFormat, Utc};
 
-use crate::domain;
+use crate::domain::{self, problem::At};
 
 /// The GraphQL scalar `DateTime`.
 #[derive(Clone, Copy)]
@@ -62,6 +62,14 @@ impl From<domain::since::Since> for Since {
 }
 
 impl Since {
+    /// One that was stored as a client wrote it.
+    pub fn stored(text: String) -> Self {
+        match domain::since::Since::parse(&text, &At::Root) {
+            Ok(since) => Self::Point(since),
+            Err(_) => Self::Written(text),
+        }
+    }
+
     /// What the client wrote.
     pub fn into_text(self) -> String {
         match self {

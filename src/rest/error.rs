@@ -66,6 +66,8 @@ fn status_of_its_own(problem: &Problem) -> Option<StatusCode> {
         | ProblemCode::UnknownObject
         | ProblemCode::DependencyCycle
         | ProblemCode::InvalidSince
+        | ProblemCode::InvalidCron
+        | ProblemCode::InvalidTimeZone
         | ProblemCode::UnsafeDelete
         | ProblemCode::ReadOnly => None,
     }

@@ -68,10 +68,12 @@ impl BatchView {
     /// The batch with its jobs.
     pub fn new(graph: &BatchGraph) -> Self {
         let batch = &graph.batch;
+        // A client that names no tenant is not told of one; for a schedule's batches the documentation has it.
+        let names_tenant = batch.tenant_id != DEFAULT_TENANT || batch.origin.schedule().is_some();
         let own_connection = |job: &Job| job.connection_id != batch.default_connection(job.job_type);
         Self {
             id: batch.id.to_string(),
-            tenant_id: (batch.tenant_id != DEFAULT_TENANT).then(|| batch.tenant_id.to_string()),
+            tenant_id: names_tenant.then(|| batch.tenant_id.to_string()),
             source_connection_id: batch.source_connection_id.to_string(),
             destination_connection_id: batch.destination_connection_id.to_string(),
             since: batch.window.since.map(Since::date_or_time),

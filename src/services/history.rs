@@ -273,7 +273,7 @@ impl BatchChanges {
 
     fn concerns(&self, live: &Live) -> bool {
         match live {
-            Live::New(events) => events.iter().any(|event| event.event.batch_id == self.id),
+            Live::New(events) => events.iter().any(|event| event.event.subject.batch() == Some(self.id)),
             Live::Reread => true,
         }
     }

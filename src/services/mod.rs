@@ -12,6 +12,7 @@ mod history;
 mod jobs;
 mod random;
 mod runs;
+mod schedules;
 mod tenants;
 mod tokens;
 pub mod wakeups;
@@ -26,6 +27,7 @@ pub use credentials::WrongKeys;
 pub use graphs::{BatchGraph, ConnectionMap, Parts, WantedConnections};
 pub use history::BatchChanges;
 pub use runs::{Answer, Beat, Heard, Reaped, Started};
+pub use schedules::{Ahead, NextDue};
 
 use admission::Admission;
 use gather::Gather;

@@ -13,11 +13,13 @@ pub enum Topic {
     History,
     /// A token was made or revoked.
     Access,
+    /// A schedule may be due earlier than it was.
+    Schedules,
 }
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 3] = [Self::Work, Self::History, Self::Access];
+    pub const ALL: [Self; 4] = [Self::Work, Self::History, Self::Access, Self::Schedules];
     /// What a change of a batch changes.
     pub const OF_BATCHES: [Self; 2] = [Self::Work, Self::History];
 
@@ -27,6 +29,7 @@ impl Topic {
             Self::Work => "work",
             Self::History => "history",
             Self::Access => "access",
+            Self::Schedules => "schedules",
         }
     }
 
@@ -42,6 +45,7 @@ pub struct Counts {
     work: u64,
     history: u64,
     access: u64,
+    schedules: u64,
 }
 
 impl Counts {
@@ -51,6 +55,7 @@ impl Counts {
             Topic::Work => self.work,
             Topic::History => self.history,
             Topic::Access => self.access,
+            Topic::Schedules => self.schedules,
         }
     }
 
@@ -59,6 +64,7 @@ impl Counts {
             Topic::Work => &mut self.work,
             Topic::History => &mut self.history,
             Topic::Access => &mut self.access,
+            Topic::Schedules => &mut self.schedules,
         }
     }
 }
@@ -69,6 +75,7 @@ pub struct Wakeups {
     work: watch::Sender<()>,
     history: watch::Sender<()>,
     access: watch::Sender<()>,
+    schedules: watch::Sender<()>,
     own: watch::Sender<Counts>,
     expiry: watch::Sender<DateTime<Utc>>,
 }
@@ -79,6 +86,7 @@ impl Default for Wakeups {
             work: watch::Sender::default(),
             history: watch::Sender::default(),
             access: watch::Sender::default(),
+            schedules: watch::Sender::default(),
             own: watch::Sender::default(),
             expiry: watch::Sender::new(DateTime::<Utc>::MAX_UTC),
         }
@@ -122,6 +130,7 @@ impl Wakeups {
             Topic::Work => self.work.send_replace(()),
             Topic::History => self.history.send_replace(()),
             Topic::Access => self.access.send_replace(()),
+            Topic::Schedules => self.schedules.send_replace(()),
         }
     }
 
@@ -131,6 +140,7 @@ impl Wakeups {
             Topic::Work => self.work.subscribe(),
             Topic::History => self.history.subscribe(),
             Topic::Access => self.access.subscribe(),
+            Topic::Schedules => self.schedules.subscribe(),
         }
     }
 

@@ -14,15 +14,16 @@ use uuid::Uuid;
 use super::{
     Db, Error, Guarded, Written,
     columns::{Columns, read_all},
+    firings::ACTIVE,
     keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
 };
 use crate::{
     domain::{
         access::Scope,
-        batch::{Batch, BatchState, BatchStatus, FailurePolicy},
+        batch::{Batch, BatchState, BatchStatus, FailurePolicy, Origin, Trigger},
         event::EventKind,
-        id::{BatchId, ConnectionId, TenantId},
+        id::{BatchId, ConnectionId, ScheduleId, TenantId},
         list::{BatchFilter, SortField},
         page::Page,
         since::{Since, Window},
@@ -44,7 +45,7 @@ pub struct Idempotency {
 }
 
 /// The columns of which a [`Batch`] is made, in the order in which [`batch`] reads them.
-const COLUMNS: [Column; 17] = [
+const COLUMNS: [Column; 19] = [
     Column::Id,
     Column::TenantId,
     Column::SourceConnectionId,
@@ -62,6 +63,8 @@ const COLUMNS: [Column; 17] = [
     Column::UpdatedAt,
     Column::Unfinished,
     Column::Unsuccessful,
+    Column::Trigger,
+    Column::ScheduleId,
 ];
 
 /// Selects what [`batch`] reads.
@@ -111,6 +114,13 @@ pub async fn canceling_since(
 pub async fn lock(db: &impl Db, scope: Scope, id: BatchId) -> Result<Option<Batch>, Error> {
     let select = seen(scope).filter(Column::Id.eq(id.uuid())).lock_exclusive().into_query();
     Ok(read_all(db, &select, batch).await?.pop())
+}
+
+/// The batches of a schedule that have not ended, locked until the transaction ends, in the order in which
+/// [`runs::lock`](super::runs::lock) takes them.
+pub async fn lock_active(db: &impl Db, schedule: ScheduleId) -> Result<Vec<Batch>, Error> {
+    let active = select().filter(Expr::cust(ACTIVE)).filter(Column::ScheduleId.eq(schedule.uuid()));
+    read_all(db, &active.order_by_asc(Column::Id).lock_exclusive().into_query(), batch).await
 }
 
 /// A key that was used, and for what.
@@ -174,8 +184,14 @@ pub async fn count(db: &impl ConnectionTrait, scope: Scope, filter: &BatchFilter
 }
 
 fn matching(scope: Scope, filter: &BatchFilter) -> Select<Entity> {
-    let BatchFilter { tenant_id, statuses, source_connection_id, destination_connection_id, connection_id } =
-        filter;
+    let BatchFilter {
+        tenant_id,
+        statuses,
+        source_connection_id,
+        destination_connection_id,
+        connection_id,
+        schedule_id,
+    } = filter;
     let statuses =
         (!statuses.is_empty()).then(|| Column::Status.is_in(statuses.iter().map(|status| status.name())));
     let either = connection_id.map(|connection| {
@@ -190,6 +206,7 @@ fn matching(scope: Scope, filter: &BatchFilter) -> Select<Entity> {
         .add_option(
             destination_connection_id.map(|connection| Column::DestinationConnectionId.eq(connection.uuid())),
         )
+        .add_option(schedule_id.map(|schedule| Column::ScheduleId.eq(schedule.uuid())))
         .add_option(either);
     seen(scope).filter(all)
 }
@@ -243,6 +260,8 @@ fn row(batch: &Batch) -> ActiveModel {
         updated_at: Set(batch.updated_at),
         unfinished: Set(batch.unfinished as i32),
         unsuccessful: Set(batch.unsuccessful as i32),
+        schedule_id: Set(batch.origin.schedule().map(ScheduleId::uuid)),
+        trigger: Set(batch.origin.trigger().name().into()),
     }
 }
 
@@ -275,6 +294,9 @@ pub(super) fn batch(columns: &mut Columns<'_>) -> Result<Batch, Error> {
     let natural = |number: i32, column| u32::try_from(number).map_err(|_| corrupt(column));
     let unfinished = natural(columns.next()?, "unfinished")?;
     let unsuccessful = natural(columns.next()?, "unsuccessful")?;
+    let trigger = Trigger::named(columns.next()?).ok_or_else(|| corrupt("trigger"))?;
+    let schedule: Option<Uuid> = columns.next()?;
+    let origin = Origin::stored(trigger, schedule.map(ScheduleId::from_uuid));
     let started_at = || started.ok_or_else(|| corrupt("started_at"));
     let finished_at = || finished.ok_or_else(|| corrupt("finished_at"));
     let state = match status {
@@ -290,6 +312,7 @@ pub(super) fn batch(columns: &mut Columns<'_>) -> Result<Batch, Error> {
     Ok(Batch {
         id: BatchId::from_uuid(id),
         tenant_id,
+        origin: origin.ok_or_else(|| corrupt("schedule_id"))?,
         source_connection_id,
         destination_connection_id,
         window,

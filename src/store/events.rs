@@ -17,8 +17,8 @@ use crate::{
     domain::{
         access::Scope,
         attempt::JobError,
-        event::{Actor, Change, Event, EventFilter, EventKind, EventPosition, NewEvent},
-        id::{BatchId, JobId, TenantId},
+        event::{Actor, Change, Event, EventFilter, EventKind, EventPosition, NewEvent, Subject},
+        id::{BatchId, JobId, ScheduleId, TenantId},
         list::Direction,
         page::{Key, Page},
         text::{Message, Text},
@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-/// A statement has at most 32,766 parameters on SQLite, and a row 8 columns.
+/// A statement has at most 32,766 parameters on SQLite, and a row 9 columns.
 const ROWS_PER_INSERT: usize = 2048;
 
 /// Appends events, in this order.
@@ -105,7 +105,7 @@ pub async fn count(db: &impl ConnectionTrait, scope: Scope, filter: &EventFilter
 const VISIBLE: &str = "xact < pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
 
 fn visible(db: &impl ConnectionTrait, scope: Scope, filter: &EventFilter) -> Select<Entity> {
-    let EventFilter { tenant_id, batch_id, job_id, kinds } = filter;
+    let EventFilter { tenant_id, batch_id, job_id, schedule_id, kinds } = filter;
     let kinds = (!kinds.is_empty()).then(|| Column::Kind.is_in(kinds.iter().map(|kind| kind.name())));
     // By way of its batch, which has an index.
     let of_batch_of = |job: &JobId| {
@@ -122,6 +122,7 @@ fn visible(db: &impl ConnectionTrait, scope: Scope, filter: &EventFilter) -> Sel
         .add_option(batch_id.map(|batch| Column::BatchId.eq(batch.uuid())))
         .add_option(job_id.as_ref().map(of_batch_of))
         .add_option(job_id.map(|job| Column::JobId.eq(job.uuid())))
+        .add_option(schedule_id.map(|schedule| Column::ScheduleId.eq(schedule.uuid())))
         .add_option(kinds)
         .add_option(visible);
     Entity::find().filter(seen_in(scope, Column::TenantId)).filter(all)
@@ -155,8 +156,9 @@ fn row(event: &NewEvent) -> ActiveModel {
         kind: Set(event.change.kind().name().into()),
         actor: Set(event.actor.to_string()),
         tenant_id: Set(event.tenant_id.uuid()),
-        batch_id: Set(event.batch_id.uuid()),
-        job_id: Set(event.job_id.map(JobId::uuid)),
+        batch_id: Set(event.subject.batch().map(BatchId::uuid)),
+        job_id: Set(event.subject.job().map(JobId::uuid)),
+        schedule_id: Set(event.subject.schedule().map(ScheduleId::uuid)),
         attempt: Set(event.change.attempt()),
         data: Set(data(&event.change)),
     }
@@ -208,6 +210,23 @@ fn change(kind: EventKind, row: &Model) -> Result<Change, &'static str> {
         EventKind::JobFailed => Change::JobFailed { attempt: attempt?, error: error()? },
         EventKind::JobSkipped => Change::JobSkipped,
         EventKind::JobCanceled => Change::JobCanceled,
+        EventKind::ScheduleCreated => Change::ScheduleCreated,
+        EventKind::ScheduleUpdated => Change::ScheduleUpdated,
+        EventKind::ScheduleDeleted => Change::ScheduleDeleted,
+        EventKind::SchedulePaused => Change::SchedulePaused,
+        EventKind::ScheduleResumed => Change::ScheduleResumed,
+        EventKind::FiringQueued => Change::FiringQueued,
+        EventKind::FiringSkipped => Change::FiringSkipped,
+        EventKind::FiringFailed => Change::FiringFailed,
+    })
+}
+
+fn subject(row: &Model) -> Option<Subject> {
+    Some(match (row.batch_id, row.job_id, row.schedule_id) {
+        (Some(batch), None, None) => Subject::Batch(BatchId::from_uuid(batch)),
+        (Some(batch), Some(job), None) => Subject::Job(BatchId::from_uuid(batch), JobId::from_uuid(job)),
+        (None, None, Some(schedule)) => Subject::Schedule(ScheduleId::from_uuid(schedule)),
+        _ => return None,
     })
 }
 
@@ -227,8 +246,7 @@ impl TryFrom<Model> for Event {
                 at: row.at,
                 actor: Actor::stored(&row.actor).ok_or_else(|| corrupt("actor"))?,
                 tenant_id: TenantId::from_uuid(row.tenant_id),
-                batch_id: BatchId::from_uuid(row.batch_id),
-                job_id: row.job_id.map(JobId::from_uuid),
+                subject: subject(&row).ok_or_else(|| corrupt("batch_id"))?,
                 change: change(kind, &row).map_err(corrupt)?,
             },
         })

@@ -20,6 +20,7 @@ mod requests;
 mod rest;
 mod round_trip;
 mod running;
+mod schedules;
 mod sse;
 mod subscriptions;
 mod tenants;

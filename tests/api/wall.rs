@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use sluice::domain::{
-    id::{BatchId, ConnectionId, JobId, TenantId, TokenId},
+    id::{BatchId, ConnectionId, FiringId, JobId, ScheduleId, TenantId, TokenId},
     list::Order,
     page::{Key, ListKind, SortValue, encode},
     problem::At,
@@ -202,6 +202,8 @@ struct Estate {
     lease: String,
     key: String,
     token: String,
+    schedule: String,
+    firing: String,
 }
 
 /// Makes a tenant with one of everything, by whoever may do everything.
@@ -223,7 +225,30 @@ async fn settle(app: &TestApp, name: &str) -> Estate {
     let input = json!({ "worker": name, "tenantId": tenant, "leaseSeconds": 3600 });
     let claim = app.done("claimJobs", "claims { lease }", input).await["claims"][0].take();
     let (batch, job) = (text(&batch["id"].take()), text(&batch["jobs"][0]["id"]));
-    Estate { tenant, connection, batch, job, lease: text(&claim["lease"]), key, token: String::new() }
+    let (lease, nothing) = (text(&claim["lease"]), String::new());
+    Estate {
+        tenant,
+        connection,
+        batch,
+        job,
+        lease,
+        key,
+        token: nothing.clone(),
+        schedule: nothing.clone(),
+        firing: nothing,
+    }
+}
+
+/// Makes a schedule for a tenant, and lets it fire.
+async fn keep_time(app: &TestApp, estate: &mut Estate, name: &str) {
+    let template = json!({
+        "sourceConnectionId": estate.connection, "destinationConnectionId": estate.connection,
+        "jobs": [{ "type": "EXTRACT", "object": "a" }],
+    });
+    let input = json!({ "tenantId": estate.tenant, "name": format!("{name}'s own"), "template": template });
+    estate.schedule = text(&app.done("createSchedule", "schedule { id }", input).await["schedule"]["id"]);
+    let input = json!({ "id": estate.schedule, "idempotencyKey": estate.key });
+    estate.firing = text(&app.done("triggerSchedule", "firing { id }", input).await["firing"]["id"]);
 }
 
 /// What somebody may try to refer to: a kind, what another tenant has of it, and what nobody has.
@@ -247,6 +272,8 @@ fn candidates(foreign: &Estate, name: &str) -> Vec<(String, String)> {
             (quoted(&foreign.batch), quoted(&BatchId::new(now).to_string())),
             (quoted(&foreign.job), quoted(&JobId::new(now).to_string())),
             (quoted(&foreign.token), quoted(&TokenId::new(now).to_string())),
+            (quoted(&foreign.schedule), quoted(&ScheduleId::new(now).to_string())),
+            (quoted(&foreign.firing), quoted(&FiringId::new(now).to_string())),
         ],
     }
 }
@@ -258,6 +285,7 @@ fn nobodys(name: &str) -> String {
         () if name.contains("tenant") => TenantId::new(now).to_string(),
         () if name.contains("connection") => ConnectionId::new(now).to_string(),
         () if name.contains("token") => TokenId::new(now).to_string(),
+        () if name.contains("schedule") => ScheduleId::new(now).to_string(),
         () if name.contains("job") => JobId::new(now).to_string(),
         () => BatchId::new(now).to_string(),
     }
@@ -285,6 +313,7 @@ async fn all_of(root: &Actor<'_>, estate: &Estate) -> Value {
     let document = "query ($tenant: ID!, $token: ID!) {
         tenant(id: $tenant) { name maxConcurrentJobs updatedAt
             connections { totalCount nodes { id name archivedAt updatedAt } }
+            schedules { totalCount nodes { id name version nextAt updatedAt firings { totalCount } } }
             batches { totalCount nodes { id version status updatedAt
                 jobs { id status startedAt finishedAt
                     attempts { number outcome expiresAt records bytes } } } } }
@@ -296,8 +325,10 @@ async fn all_of(root: &Actor<'_>, estate: &Estate) -> Value {
 on_both! {
     async fn another_tenants_things_answer_as_if_they_were_not_there(app: TestApp) {
         let schema = Schema::read(app).await;
-        let own = settle(app, "acme").await;
+        let mut own = settle(app, "acme").await;
+        keep_time(app, &mut own, "acme").await;
         let mut foreign = settle(app, "globex").await;
+        keep_time(app, &mut foreign, "globex").await;
         let root = app.create_token("ADMIN", None).await;
         foreign.token = root.create_token("ADMIN", Some(&foreign.tenant)).await.id;
         let admin = root.create_token("ADMIN", Some(&own.tenant)).await;
@@ -308,6 +339,7 @@ on_both! {
                 () if name.contains("tenant") => &own.tenant,
                 () if name.contains("connection") => &own.connection,
                 () if name.contains("token") => &admin.id,
+                () if name.contains("schedule") => &own.schedule,
                 () if name.contains("job") => &own.job,
                 () => &own.batch,
             };
@@ -315,7 +347,7 @@ on_both! {
         };
 
         let events = format!("{{ events(filter: {{ tenantId: \"{}\" }}) {{ totalCount }} }}", foreign.tenant);
-        root.data_once(&events, |data| data["events"]["totalCount"] == 3).await;
+        root.data_once(&events, |data| data["events"]["totalCount"] == 5).await;
         let before = all_of(&root, &foreign).await;
         let mut compared = 0;
         for field in schema.roots() {

@@ -51,7 +51,7 @@ pub struct CreateBatchInput {
 
 /// What a job of a batch is to be. No two jobs of a batch share type, object, grain and connection.
 #[derive(InputObject)]
-struct JobInput {
+pub struct JobInput {
     /// Which way the data goes.
     r#type: JobType,
     /// What is extracted or loaded: a table, an endpoint, a stream; at most 255 characters.
@@ -78,7 +78,7 @@ struct JobInput {
 /// What must be there before a job may start. A name stands for every job of the batch with that
 /// object and the type of its kind, in all its grains.
 #[derive(InputObject, Default)]
-struct RequiredObjectsInput {
+pub struct RequiredObjectsInput {
     /// Objects that must be extracted.
     #[graphql(default)]
     extract: Vec<String>,

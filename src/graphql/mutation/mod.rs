@@ -3,6 +3,7 @@
 mod batches;
 mod connections;
 mod control;
+mod schedules;
 mod tenants;
 mod tokens;
 mod workers;
@@ -21,6 +22,7 @@ pub struct Mutation(
     control::ControlMutation,
     workers::WorkerMutation,
     tokens::TokenMutation,
+    schedules::ScheduleMutation,
 );
 
 /// A mutation's payload: the object that was made, and what was wrong.

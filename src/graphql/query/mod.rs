@@ -7,6 +7,7 @@ mod events;
 mod jobs;
 mod nodes;
 mod retries;
+mod schedules;
 mod tenants;
 
 use async_graphql::MergedObject;
@@ -14,6 +15,7 @@ use async_graphql::MergedObject;
 pub use batches::batch_list;
 pub use connections::connection_list;
 pub use events::event_list;
+pub use schedules::schedule_list;
 
 /// What can be read.
 #[derive(MergedObject, Default)]
@@ -26,4 +28,5 @@ pub struct Query(
     retries::RetryQuery,
     events::EventQuery,
     access::AccessQuery,
+    schedules::ScheduleQuery,
 );

@@ -14,8 +14,8 @@ use crate::{
         loaders::GraphKey,
         lookahead,
         types::{
-            batch::BatchNode, connection::ConnectionNode, job::JobNode, node::Node, tenant::TenantNode,
-            token::TokenNode,
+            batch::BatchNode, connection::ConnectionNode, firing::FiringNode, job::JobNode, node::Node,
+            schedule::ScheduleNode, tenant::TenantNode, token::TokenNode,
         },
     },
 };
@@ -64,6 +64,8 @@ async fn find(ctx: &Context<'_>, id: &ID, at: &At<'_>) -> Result<Option<Node>> {
             let found = ctx.services().tokens_by_id(ctx.caller(), &[id]).await.map_err(query_error)?;
             found.into_values().next().map(|found| TokenNode(found).into())
         }
+        AnyId::Schedule(id) => ctx.look_up(id).await?.map(|found| ScheduleNode(found).into()),
+        AnyId::Firing(id) => ctx.look_up(id).await?.map(|found| FiringNode(found).into()),
         AnyId::Job(id) => ctx.look_up(id).await?.map(|found| JobNode::alone(found).into()),
     })
 }

@@ -9,6 +9,7 @@ use super::{
     event::EventFilterInput,
     job::{JobNode, JobStatus, JobType, JobView},
     plan::PlanNode,
+    schedule::ScheduleNode,
     tenant::TenantNode,
 };
 use crate::{
@@ -52,6 +53,16 @@ pub enum BatchStatus {
     Failed,
     /// It was canceled.
     Canceled,
+}
+
+/// What made a batch.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "batch::Trigger")]
+pub enum BatchTrigger {
+    /// Somebody: `createBatch`, REST, or `triggerSchedule`.
+    Manual,
+    /// A schedule that was due.
+    Schedule,
 }
 
 /// What becomes of the rest of a batch when one of its jobs fails for good.
@@ -148,6 +159,19 @@ impl BatchNode {
     /// The tenant it belongs to.
     async fn tenant(&self, ctx: &Context<'_>) -> Result<Inline<TenantNode>> {
         ctx.load(self.0.batch.tenant_id).await?.map(TenantNode).map(Inline).ok_or_else(|| gone("tenant"))
+    }
+
+    /// The schedule that has made it; null: none has, or it was removed since.
+    async fn schedule(&self, ctx: &Context<'_>) -> Result<Option<ScheduleNode>> {
+        match self.0.batch.origin.schedule() {
+            Some(schedule) => Ok(ctx.load(schedule).await?.map(ScheduleNode)),
+            None => Ok(None),
+        }
+    }
+
+    /// What made it.
+    async fn trigger(&self) -> BatchTrigger {
+        self.0.batch.origin.trigger().into()
     }
 
     /// Where the data comes from: what its extracts use, unless they name their own.
@@ -276,6 +300,9 @@ impl AtHand for BatchNode {
                 Self::value(|graph, json| json.nullable(graph.batch.window.updated_since, Json::since))
             }
             "status" => Self::value(|graph, json| json.choice(BatchStatus::from(graph.batch.state.status()))),
+            "trigger" => {
+                Self::value(|graph, json| json.choice(BatchTrigger::from(graph.batch.origin.trigger())))
+            }
             "priority" => Self::value(|graph, json| json.put(&graph.batch.priority)),
             "failurePolicy" => {
                 Self::value(|graph, json| json.choice(FailurePolicy::from(graph.batch.failure_policy)))

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 
-use super::{attempt::JobError, batch::BatchNode, job::JobNode, tenant::TenantNode};
+use super::{attempt::JobError, batch::BatchNode, job::JobNode, schedule::ScheduleNode, tenant::TenantNode};
 use crate::{
     domain::{
         event::{self, Actor, Change, Event, NewEvent},
-        id::{BatchId, JobId, TenantId},
+        id::{BatchId, JobId, ScheduleId, TenantId},
         problem::{At, Problem, keep},
     },
     graphql::{
@@ -63,6 +63,22 @@ pub enum EventKind {
     JobSkipped,
     /// A job was canceled.
     JobCanceled,
+    /// A schedule was made.
+    ScheduleCreated,
+    /// The definition of a schedule was replaced.
+    ScheduleUpdated,
+    /// A schedule was removed; its batches stay.
+    ScheduleDeleted,
+    /// A schedule was paused.
+    SchedulePaused,
+    /// A schedule was resumed.
+    ScheduleResumed,
+    /// A schedule was due, and waits for an earlier batch of it to end.
+    FiringQueued,
+    /// A schedule was due, and an earlier batch of it had not ended.
+    FiringSkipped,
+    /// A schedule was due, and no batch could be made of its template.
+    FiringFailed,
 }
 
 /// What kind of actor caused a change.
@@ -131,35 +147,47 @@ impl EventNode {
         ActorNode::from(&self.0.event.actor)
     }
 
-    /// The id of the tenant of the batch.
+    /// The id of the tenant of what it is about.
     async fn tenant_id(&self) -> ID {
         self.0.event.tenant_id.to_string().into()
     }
 
-    /// The tenant of the batch; null when it was removed since.
+    /// The tenant of what it is about; null when it was removed since.
     async fn tenant(&self, ctx: &Context<'_>) -> Result<Option<TenantNode>> {
         Ok(ctx.load(self.0.event.tenant_id).await?.map(TenantNode))
     }
 
-    /// The id of the batch.
-    async fn batch_id(&self) -> ID {
-        self.0.event.batch_id.to_string().into()
+    /// The id of the batch, if it is about one or a job of one.
+    async fn batch_id(&self) -> Option<ID> {
+        self.0.event.subject.batch().map(|batch| batch.to_string().into())
     }
 
-    /// The batch as it is now; null when it was removed since.
+    /// The batch as it is now, if it is about one or a job of one; null when it was removed since.
     async fn batch(&self, ctx: &Context<'_>) -> Result<Option<BatchNode>> {
+        let Some(batch) = self.0.event.subject.batch() else { return Ok(None) };
         let parts = lookahead::parts_of_batch(&ctx.look_ahead());
-        Ok(ctx.load(GraphKey(self.0.event.batch_id, parts)).await?.map(BatchNode))
+        Ok(ctx.load(GraphKey(batch, parts)).await?.map(BatchNode))
+    }
+
+    /// The id of the schedule, if it is about one.
+    async fn schedule_id(&self) -> Option<ID> {
+        self.0.event.subject.schedule().map(|schedule| schedule.to_string().into())
+    }
+
+    /// The schedule as it is now, if it is about one; null when it was removed since.
+    async fn schedule(&self, ctx: &Context<'_>) -> Result<Option<ScheduleNode>> {
+        let Some(schedule) = self.0.event.subject.schedule() else { return Ok(None) };
+        Ok(ctx.load(schedule).await?.map(ScheduleNode))
     }
 
     /// The id of the job, if it is about one.
     async fn job_id(&self) -> Option<ID> {
-        self.0.event.job_id.map(|job| job.to_string().into())
+        self.0.event.subject.job().map(|job| job.to_string().into())
     }
 
     /// The job as it is now, if the event is about one; null when it was removed since.
     async fn job(&self, ctx: &Context<'_>) -> Result<Option<JobNode>> {
-        match self.0.event.job_id {
+        match self.0.event.subject.job() {
             Some(job) => Ok(ctx.load(job).await?.map(JobNode::alone)),
             None => Ok(None),
         }
@@ -196,7 +224,15 @@ impl EventNode {
             | Change::JobReleased { .. }
             | Change::JobFailed { .. }
             | Change::JobSkipped
-            | Change::JobCanceled => None,
+            | Change::JobCanceled
+            | Change::ScheduleCreated
+            | Change::ScheduleUpdated
+            | Change::ScheduleDeleted
+            | Change::SchedulePaused
+            | Change::ScheduleResumed
+            | Change::FiringQueued
+            | Change::FiringSkipped
+            | Change::FiringFailed => None,
         }
     }
 }
@@ -213,8 +249,9 @@ impl AtHand for EventNode {
             "kind" => Self::value(|it, json| json.choice(EventKind::from(it.change.kind()))),
             "at" => Self::value(|it, json| json.time(it.at)),
             "tenantId" => Self::value(|it, json| json.id(it.tenant_id)),
-            "batchId" => Self::value(|it, json| json.id(it.batch_id)),
-            "jobId" => Self::value(|it, json| json.nullable(it.job_id, Json::id)),
+            "batchId" => Self::value(|it, json| json.nullable(it.subject.batch(), Json::id)),
+            "jobId" => Self::value(|it, json| json.nullable(it.subject.job(), Json::id)),
+            "scheduleId" => Self::value(|it, json| json.nullable(it.subject.schedule(), Json::id)),
             "attempt" => Self::value(|it, json| json.put(&it.change.attempt())),
             _ => return None,
         })
@@ -231,6 +268,8 @@ pub struct EventFilterInput {
     batch_id: Option<ID>,
     /// Those of this job.
     job_id: Option<ID>,
+    /// Those of this schedule.
+    schedule_id: Option<ID>,
     /// Those of one of these kinds; an empty list lets everything through.
     kinds: Option<Vec<EventKind>>,
 }
@@ -245,6 +284,9 @@ impl EventFilterInput {
         let batch_id =
             self.batch_id.and_then(|id| keep(BatchId::parse(&id, &at.field("batch_id")), &mut problems));
         let job_id = self.job_id.and_then(|id| keep(JobId::parse(&id, &at.field("job_id")), &mut problems));
+        let schedule_id = self
+            .schedule_id
+            .and_then(|id| keep(ScheduleId::parse(&id, &at.field("schedule_id")), &mut problems));
         if let (Some(batch), Some(asked)) = (batch, batch_id)
             && batch != asked
         {
@@ -255,7 +297,7 @@ impl EventFilterInput {
         let kinds = self.kinds.unwrap_or_default().into_iter().map(Into::into).collect();
         let batch_id = batch_id.or(batch);
         if problems.is_empty() {
-            Ok(event::EventFilter { tenant_id, batch_id, job_id, kinds })
+            Ok(event::EventFilter { tenant_id, batch_id, job_id, schedule_id, kinds })
         } else {
             Err(problems)
         }

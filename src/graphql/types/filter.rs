@@ -7,7 +7,7 @@ use super::{
     job::{JobStatus, JobType},
 };
 use crate::domain::{
-    id::{BatchId, ConnectionId, TenantId},
+    id::{BatchId, ConnectionId, ScheduleId, TenantId},
     list::{self, Archived, SortField},
     problem::{At, Problem, ProblemCode, keep},
     text::{Name, ObjectName, Provider},
@@ -22,6 +22,8 @@ pub enum Within {
     Tenant(TenantId),
     /// A connection's list.
     Connection(ConnectionId),
+    /// A schedule's list.
+    Schedule(ScheduleId),
 }
 
 /// Which connections. What is left out lets everything through; all that is given must hold.
@@ -52,6 +54,18 @@ pub struct BatchFilterInput {
     destination_connection_id: Option<ID>,
     /// Those that have this connection as their source or their destination.
     connection_id: Option<ID>,
+    /// Those that this schedule has made.
+    schedule_id: Option<ID>,
+}
+
+/// Which schedules. What is left out lets everything through; all that is given must hold.
+#[derive(InputObject, Default)]
+#[graphql(name = "ScheduleFilter")]
+pub struct ScheduleFilterInput {
+    /// Those of this tenant.
+    tenant_id: Option<ID>,
+    /// The one with this name, in each tenant.
+    name: Option<String>,
 }
 
 /// Which jobs. What is left out lets everything through; all that is given must hold.
@@ -169,10 +183,15 @@ impl BatchFilterInput {
             connection(self.destination_connection_id, "destination_connection_id");
         let asked_for = connection(self.connection_id, "connection_id");
         let connection_id = match within {
-            Within::All | Within::Tenant(_) => asked_for,
+            Within::All | Within::Tenant(_) | Within::Schedule(_) => asked_for,
             Within::Connection(own) => {
                 Some(only_own(asked_for, own, &at.field("connection_id"), &mut problems))
             }
+        };
+        let asked_for = id(self.schedule_id, ScheduleId::parse, &at.field("schedule_id"), &mut problems);
+        let schedule_id = match within {
+            Within::All | Within::Tenant(_) | Within::Connection(_) => asked_for,
+            Within::Schedule(own) => Some(only_own(asked_for, own, &at.field("schedule_id"), &mut problems)),
         };
         let tenant = id(self.tenant_id, TenantId::parse, &at.field("tenant_id"), &mut problems);
         let filter = list::BatchFilter {
@@ -181,6 +200,21 @@ impl BatchFilterInput {
             source_connection_id,
             destination_connection_id,
             connection_id,
+            schedule_id,
+        };
+        if problems.is_empty() { Ok(filter) } else { Err(problems) }
+    }
+}
+
+impl ScheduleFilterInput {
+    /// The filter, within its list.
+    pub fn parse(self, within: Within) -> Result<list::ScheduleFilter, Vec<Problem>> {
+        let at = At::Root.field("filter");
+        let mut problems = Vec::new();
+        let tenant = id(self.tenant_id, TenantId::parse, &at.field("tenant_id"), &mut problems);
+        let filter = list::ScheduleFilter {
+            tenant_id: in_scope(tenant, within, &at, &mut problems),
+            name: text(self.name, Name::parse, &at.field("name"), &mut problems),
         };
         if problems.is_empty() { Ok(filter) } else { Err(problems) }
     }
@@ -234,7 +268,7 @@ fn in_scope(
     problems: &mut Vec<Problem>,
 ) -> Option<TenantId> {
     match within {
-        Within::All | Within::Connection(_) => asked_for,
+        Within::All | Within::Connection(_) | Within::Schedule(_) => asked_for,
         Within::Tenant(own) => Some(only_own(asked_for, own, &at.field("tenant_id"), problems)),
     }
 }

@@ -17,6 +17,7 @@ use crate::{
         graph::{Link, Side},
         job::{self, Job, LinkedJob, RequirementKind as Kind},
         since::Window,
+        text::ObjectName,
     },
     graphql::{
         context::ContextExt,
@@ -100,6 +101,18 @@ impl RequiredObjects {
     /// Objects whose load must have published its result.
     async fn load_result(&self) -> Vec<&str> {
         self.0.load_result.iter().map(|object| &**object).collect()
+    }
+}
+
+impl From<&job::RequiredObjects<String>> for RequiredObjects {
+    fn from(written: &job::RequiredObjects<String>) -> Self {
+        let names = |names: &[String]| names.iter().cloned().map(ObjectName::stored).collect();
+        let job::RequiredObjects { extract, load, load_result } = written;
+        Self(job::RequiredObjects {
+            extract: names(extract),
+            load: names(load),
+            load_result: names(load_result),
+        })
     }
 }
 

@@ -3,7 +3,8 @@
 use async_graphql::{ID, Interface};
 
 use super::{
-    batch::BatchNode, connection::ConnectionNode, job::JobNode, tenant::TenantNode, token::TokenNode,
+    batch::BatchNode, connection::ConnectionNode, firing::FiringNode, job::JobNode, schedule::ScheduleNode,
+    tenant::TenantNode, token::TokenNode,
 };
 
 /// Whatever has an id. One id names one thing everywhere: in GraphQL, in REST, in logs.
@@ -21,6 +22,10 @@ pub enum Node {
     Batch(BatchNode),
     /// A job.
     Job(JobNode),
+    /// A schedule.
+    Schedule(ScheduleNode),
+    /// A firing of a schedule.
+    Firing(FiringNode),
     /// A token, for the role ADMIN.
     Token(TokenNode),
 }

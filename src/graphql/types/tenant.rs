@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Result};
 
-use super::filter::{BatchFilterInput, BatchOrder, ConnectionFilterInput, Within};
+use super::filter::{BatchFilterInput, BatchOrder, ConnectionFilterInput, ScheduleFilterInput, Within};
 use crate::{
     domain::{
         page::PageArgs,
@@ -12,8 +12,8 @@ use crate::{
     },
     graphql::{
         inline::{Asked, AtHand, Inline, Write},
-        lists::{BatchConnection, ConnectionConnection},
-        query::{batch_list, connection_list},
+        lists::{BatchConnection, ConnectionConnection, ScheduleConnection},
+        query::{batch_list, connection_list, schedule_list},
         scalar::DateTime,
     },
 };
@@ -66,6 +66,23 @@ impl TenantNode {
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Inline<ConnectionConnection>> {
         connection_list(ctx, filter, Within::Tenant(self.0.id), PageArgs { first, after, last, before }).await
+    }
+
+    /// Its schedules, newest first.
+    #[allow(clippy::too_many_arguments, reason = "the arguments that Relay specifies")]
+    async fn schedules(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which of them.")] filter: Option<ScheduleFilterInput>,
+        #[graphql(
+            desc = "How many from the start, at most 100; 20 when neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Inline<ScheduleConnection>> {
+        schedule_list(ctx, filter, Within::Tenant(self.0.id), PageArgs { first, after, last, before }).await
     }
 
     /// Its batches, newest first unless another order is asked for.

@@ -1,6 +1,7 @@
 //! Making, replacing and deleting batches.
 
 mod check;
+mod template;
 mod write;
 
 use std::{
@@ -9,14 +10,15 @@ use std::{
 };
 
 use check::References;
+pub use template::TemplateReferences;
 
 use super::{BatchGraph, Error, Parts, Services, not_found, wakeups::Topic};
 use crate::{
     domain::{
         access::{Caller, Scope},
-        batch::{Batch, BatchState, NewBatch},
+        batch::{Batch, BatchState, NewBatch, Origin},
         draft::BatchDraft,
-        event::{Change, NewEvent},
+        event::{Change, NewEvent, Subject},
         fingerprint::fingerprint,
         id::{BatchId, TenantId},
         plan::BatchPlan,
@@ -42,6 +44,20 @@ pub enum Expected {
     Any,
     /// One of these, which the caller has seen.
     Versions(Vec<i32>),
+}
+
+impl Expected {
+    /// The problem that a `what` is at another version than the caller has seen.
+    pub fn check(&self, version: i32, what: &str) -> Option<Problem> {
+        match self {
+            Self::Versions(versions) if !versions.contains(&version) => {
+                let message =
+                    format!("this {what} has changed and is at version {version} now; read it again");
+                Some(At::Root.field("version").problem(ProblemCode::StaleVersion, message))
+            }
+            Self::Any | Self::Versions(_) => None,
+        }
+    }
 }
 
 /// A new definition for a batch.
@@ -115,7 +131,7 @@ impl Services {
         let mut prepared = Vec::with_capacity(drafts.len());
         for (index, draft) in drafts.into_iter().enumerate() {
             match references.check(draft, None, &self.limits) {
-                Ok(new) => prepared.push(self.prepare(new, &references)),
+                Ok(new) => prepared.push(self.prepare(new, &references, Origin::Client)),
                 Err(found) => problems.extend(found.into_iter().map(|problem| place(problem, index))),
             }
         }
@@ -149,13 +165,14 @@ impl Services {
         Err(lost_race("other requests use this idempotency key at the same time"))
     }
 
-    fn prepare(&self, new: NewBatch, references: &References) -> Prepared {
+    fn prepare(&self, new: NewBatch, references: &References, origin: Origin) -> Prepared {
         let key = new.idempotency_key.clone();
         let idempotency = key.map(|key| Idempotency { request_hash: fingerprint(&new), key });
         let now = self.now();
         let batch = Batch {
             id: BatchId::new(now),
             tenant_id: new.tenant_id,
+            origin,
             source_connection_id: new.source_connection_id,
             destination_connection_id: new.destination_connection_id,
             window: new.window,
@@ -325,21 +342,14 @@ impl Services {
 /// The event that the caller has changed a batch, when it was last changed.
 fn told(caller: &Caller, batch: &Batch, change: Change) -> NewEvent {
     let Batch { id, tenant_id, updated_at, .. } = *batch;
-    NewEvent { at: updated_at, actor: caller.actor(), tenant_id, batch_id: id, job_id: None, change }
+    NewEvent { at: updated_at, actor: caller.actor(), tenant_id, subject: Subject::Batch(id), change }
 }
 
 fn check_version(batch: &Batch, expected: &Expected) -> Vec<Problem> {
-    match expected {
-        Expected::Versions(versions) if !versions.contains(&batch.version) => {
-            let message =
-                format!("this batch has changed and is at version {} now; read it again", batch.version);
-            vec![At::Root.field("version").problem(ProblemCode::StaleVersion, message)]
-        }
-        Expected::Any | Expected::Versions(_) => Vec::new(),
-    }
+    expected.check(batch.version, "batch").into_iter().collect()
 }
 
 /// Somebody else was faster, between our check and our write. To ask again gives the true answer.
-fn lost_race(message: &str) -> Error {
+pub fn lost_race(message: &str) -> Error {
     At::Root.problem(ProblemCode::StaleVersion, format!("{message}; ask again")).into()
 }

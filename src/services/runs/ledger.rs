@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     domain::{
         batch::Batch,
-        event::{Actor, Change, NewEvent},
+        event::{Actor, Change, NewEvent, Subject},
         id::{BatchId, JobId},
         transition::Ended,
     },
@@ -42,7 +42,8 @@ impl Ledger {
     pub fn record(&mut self, batch_id: BatchId, job_id: Option<JobId>, actor: &Actor, change: Change) {
         if let Some((batch, _)) = self.batches.get(&batch_id) {
             let (at, tenant_id, actor) = (self.now, batch.tenant_id, actor.clone());
-            self.events.push(NewEvent { at, actor, tenant_id, batch_id, job_id, change });
+            let subject = job_id.map_or(Subject::Batch(batch_id), |job| Subject::Job(batch_id, job));
+            self.events.push(NewEvent { at, actor, tenant_id, subject, change });
         }
     }
 
@@ -87,11 +88,12 @@ impl Ledger {
         if self.events.is_empty() {
             return Ok(());
         }
-        let mut changed: Vec<BatchId> = self.events.iter().map(|event| event.batch_id).collect();
+        let mut changed: Vec<BatchId> =
+            self.events.iter().filter_map(|event| event.subject.batch()).collect();
         changed.sort_unstable();
         changed.dedup();
-        let of_batches = self.events.iter().filter(|event| event.job_id.is_none());
-        let themselves: HashSet<BatchId> = of_batches.map(|event| event.batch_id).collect();
+        let of_batches = self.events.iter().filter(|event| event.subject.job().is_none());
+        let themselves: HashSet<BatchId> = of_batches.filter_map(|event| event.subject.batch()).collect();
         let mut batches = Vec::with_capacity(changed.len());
         for id in changed {
             if let Some((mut batch, _)) = self.batches.remove(&id) {

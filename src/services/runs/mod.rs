@@ -14,6 +14,7 @@ use serde_json::Value;
 
 pub use claim::Started;
 pub use heartbeat::{Beat, Heard};
+pub use ledger::Ledger;
 pub use queue::ClaimQueue;
 pub use settle::{Answer, Reporting};
 

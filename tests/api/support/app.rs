@@ -288,7 +288,7 @@ pub fn text(value: &Value) -> String {
 /// The same without the part of every id that differs from run to run.
 pub fn without_ids(value: &Value) -> Value {
     match value {
-        Value::String(text) => ["tenant_", "connection_", "batch_", "job_", "token_"]
+        Value::String(text) => ["tenant_", "connection_", "batch_", "job_", "token_", "schedule_", "firing_"]
             .iter()
             .fold(text.clone(), |text, prefix| without_ids_of(prefix, &text))
             .into(),

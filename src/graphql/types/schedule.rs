@@ -1,0 +1,215 @@
+//! Schedules.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, Result};
+
+use super::{
+    filter::{BatchFilterInput, BatchOrder, Within},
+    firing::FiringNode,
+    template::TemplateNode,
+    tenant::TenantNode,
+    timetable::{NextRun, Timetable},
+};
+use crate::{
+    domain::{
+        list::Order,
+        page::{ListKind, Page, PageArgs},
+        schedule::{self, Schedule, ScheduleState},
+    },
+    graphql::{
+        context::ContextExt,
+        error::{bad_argument, query_error},
+        inline::{Asked, AtHand, Inline, Write},
+        json::Json,
+        lists::{BatchConnection, Counted, FiringConnection, List},
+        loaders::LastFiringKey,
+        query::batch_list,
+        scalar::DateTime,
+    },
+    services::Ahead,
+};
+
+/// What becomes of a firing while an earlier batch of the schedule has not ended.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "schedule::OverlapPolicy")]
+pub enum OverlapPolicy {
+    /// It is left out.
+    Skip,
+    /// It waits until that one has ended. At most one waits; others are left out.
+    Queue,
+    /// The earlier batch is canceled.
+    CancelPrevious,
+    /// Both run.
+    Allow,
+}
+
+/// What becomes of firings that were due while no server ran.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "schedule::CatchUp")]
+pub enum CatchUp {
+    /// They are left out.
+    None,
+    /// The last one is made up for, if nothing has been due since.
+    Latest,
+    /// All are made up for, oldest first; at most the last 100.
+    All,
+}
+
+/// The GraphQL type `Schedule`.
+#[derive(Clone)]
+pub struct ScheduleNode(pub Arc<Schedule>);
+
+/// The template of a batch and when to make one.
+#[Object(name = "Schedule")]
+impl ScheduleNode {
+    /// Its id.
+    pub async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// The tenant it belongs to.
+    async fn tenant(&self, ctx: &Context<'_>) -> Result<Option<TenantNode>> {
+        Ok(ctx.load(self.0.tenant_id).await?.map(TenantNode))
+    }
+
+    /// Its name, unique in its tenant.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What its batches are to be.
+    async fn template(&self) -> TemplateNode {
+        TemplateNode(self.0.clone())
+    }
+
+    /// When it is due; null: on demand only.
+    async fn timetable(&self) -> Option<Timetable> {
+        self.0.timetable.as_ref().map(Timetable::from)
+    }
+
+    /// What becomes of a firing while an earlier batch has not ended.
+    async fn overlap_policy(&self) -> OverlapPolicy {
+        self.0.overlap_policy.into()
+    }
+
+    /// What becomes of firings that were due while no server ran.
+    async fn catch_up(&self) -> CatchUp {
+        self.0.catch_up.into()
+    }
+
+    /// How far back missed firings are made up for, in seconds.
+    async fn catch_up_seconds(&self) -> i64 {
+        self.0.catch_up_window.num_seconds()
+    }
+
+    /// Since when it is paused; null: it is not.
+    async fn paused_at(&self) -> Option<DateTime> {
+        match self.0.state {
+            ScheduleState::Active { .. } => None,
+            ScheduleState::Paused { since } => Some(DateTime(since)),
+        }
+    }
+
+    /// When it is due next; null: it is paused, or fires on demand only.
+    async fn next_at(&self) -> Option<DateTime> {
+        self.0.next_at().map(DateTime)
+    }
+
+    /// When it is due by its timetable, paused or not, in order; empty when it has none.
+    async fn next_runs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, at most 1,000.", default = 10)] first: i32,
+        #[graphql(desc = "Only those after this instant; left out: now.")] after: Option<DateTime>,
+        #[graphql(desc = "Only those before this instant.")] before: Option<DateTime>,
+    ) -> Result<Vec<NextRun>> {
+        let Some(timetable) = &self.0.timetable else { return Ok(Vec::new()) };
+        let ahead = Ahead { after: after.map(|at| at.0), before: before.map(|at| at.0), first };
+        let runs = ctx.services().next_runs(ctx.caller(), timetable, ahead).map_err(query_error)?;
+        Ok(runs.into_iter().map(NextRun::from).collect())
+    }
+
+    /// What became of it when it last fired; null: it never has.
+    async fn last_firing(&self, ctx: &Context<'_>) -> Result<Option<FiringNode>> {
+        Ok(ctx.load(LastFiringKey(self.0.id)).await?.map(FiringNode))
+    }
+
+    /// What became of it each time that it was due or triggered, newest first.
+    async fn firings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the start, at most 100; 20 when neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Inline<FiringConnection>> {
+        let args = PageArgs { first, after, last, before };
+        let page = Page::parse(&args, ListKind::Firings, Order::NEWEST).map_err(bad_argument)?;
+        let slice = ctx.services().firings(ctx.caller(), self.0.id, &page).await.map_err(query_error)?;
+        let slice = slice.map(|rows| rows.into_iter().map(|row| FiringNode(Arc::new(row))).collect());
+        Ok(Inline(FiringConnection(List::new(slice, &page, Counted::Firings(self.0.id)))))
+    }
+
+    /// The batches that it has made, newest first unless another order is asked for.
+    #[allow(clippy::too_many_arguments, reason = "the arguments that Relay specifies")]
+    async fn batches(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which of them.")] filter: Option<BatchFilterInput>,
+        #[graphql(desc = "In which order.")] order_by: Option<BatchOrder>,
+        #[graphql(
+            desc = "How many from the start, at most 100; 20 when neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Inline<BatchConnection>> {
+        let args = PageArgs { first, after, last, before };
+        batch_list(ctx, filter, Within::Schedule(self.0.id), order_by, args).await
+    }
+
+    /// Rises with every change of it, but not with its firings. Pass it back when you change it, so that you don't
+    /// undo what somebody else did meanwhile.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// When it was last changed.
+    async fn updated_at(&self) -> DateTime {
+        DateTime(self.0.updated_at)
+    }
+}
+
+impl AtHand for ScheduleNode {
+    type View<'a> = &'a Schedule;
+
+    fn view(&self) -> &Schedule {
+        &self.0
+    }
+
+    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
+        Some(match asked.name() {
+            "id" => Self::value(|schedule, json| json.id(schedule.id)),
+            "name" => Self::value(|schedule, json| json.put(&*schedule.name)),
+            "overlapPolicy" => {
+                Self::value(|schedule, json| json.choice(OverlapPolicy::from(schedule.overlap_policy)))
+            }
+            "catchUp" => Self::value(|schedule, json| json.choice(CatchUp::from(schedule.catch_up))),
+            "nextAt" => Self::value(|schedule, json| json.nullable(schedule.next_at(), Json::time)),
+            "version" => Self::value(|schedule, json| json.put(&schedule.version)),
+            "createdAt" => Self::value(|schedule, json| json.time(schedule.created_at)),
+            "updatedAt" => Self::value(|schedule, json| json.time(schedule.updated_at)),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,70 @@
+//! Batches that schedules make of their templates.
+
+use super::{super::Error, References, Services, write};
+use crate::{
+    domain::{
+        access::Scope,
+        batch::{Batch, NewBatch, Origin},
+        draft::{BatchDraft, BatchLimits},
+        event::{Actor, Change, NewEvent, Subject},
+        id::TenantId,
+        problem::Problem,
+        schedule::Schedule,
+    },
+    store::{self, Db, Written, events},
+};
+
+/// What a template refers to.
+pub struct TemplateReferences(References);
+
+impl TemplateReferences {
+    /// Looks up what a template refers to within the scope.
+    pub async fn of(db: &impl Db, scope: Scope, template: &BatchDraft) -> Result<Self, Error> {
+        Ok(Self(References::of(db, scope, [template]).await?))
+    }
+
+    /// Checks a template, as a batch of this tenant.
+    pub fn check(
+        &self,
+        template: BatchDraft,
+        owner: Option<TenantId>,
+        limits: &BatchLimits,
+    ) -> Result<NewBatch, Vec<Problem>> {
+        self.0.check(template, owner, limits)
+    }
+}
+
+impl Services {
+    /// Makes a batch of a schedule's template in this transaction, or says why that can't be.
+    pub async fn make_of_template(
+        &self,
+        db: &impl Db,
+        schedule: &Schedule,
+        origin: Origin,
+        actor: &Actor,
+    ) -> Result<Result<Batch, Vec<Problem>>, Error> {
+        let draft = schedule.draft();
+        let references = References::of(db, Scope::SLUICE, [&draft]).await?;
+        let new = match references.check(draft, None, &self.limits) {
+            Ok(new) => new,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        let prepared = self.prepare(new, &references, origin);
+        match write::insert(db, &[&prepared]).await? {
+            Written::Done => {}
+            Written::Duplicate | Written::Reference => {
+                return Err(store::Error::Raced { table: "connections" }.into());
+            }
+        }
+        let batch = prepared.graph.batch.clone();
+        let event = NewEvent {
+            at: batch.created_at,
+            actor: actor.clone(),
+            tenant_id: batch.tenant_id,
+            subject: Subject::Batch(batch.id),
+            change: Change::BatchCreated,
+        };
+        events::append(db, &[event]).await?;
+        Ok(Ok(batch))
+    }
+}
