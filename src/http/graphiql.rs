@@ -5,12 +5,12 @@ use std::io::Read;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header,
-    web::{Path, ServiceConfig, redirect, resource},
+    web::{Path, ServiceConfig, redirect, resource, to},
 };
 use flate2::read::GzDecoder;
 use rust_embed::Embed;
 
-use crate::rest::problem::unknown_route;
+use crate::rest::problem::{only_get, unknown_route};
 
 /// The built page. All but `index.html` is there only compressed.
 #[derive(Embed)]
@@ -25,8 +25,8 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'uns
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(redirect("/", "/graphiql"))
-        .service(resource(["/graphiql", "/graphiql/"]).get(page))
-        .service(resource("/graphiql/{file:.*}").get(file));
+        .service(resource(["/graphiql", "/graphiql/"]).get(page).default_service(to(only_get)))
+        .service(resource("/graphiql/{file:.*}").get(file).default_service(to(only_get)));
 }
 
 async fn page(request: HttpRequest) -> HttpResponse {

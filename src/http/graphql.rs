@@ -28,7 +28,7 @@ use crate::{
     rest::{
         auth::{Credentials, Turned},
         payload::read_body,
-        problem::unknown_route,
+        problem::{only_get, unknown_route},
     },
     services::{self, Services},
 };
@@ -37,7 +37,7 @@ use crate::{
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(resource("/graphql").get(get).post(post).default_service(actix_web::web::to(other_method)))
-        .service(resource("/schema.graphql").get(schema_file));
+        .service(resource("/schema.graphql").get(schema_file).default_service(actix_web::web::to(only_get)));
 }
 
 /// In which media type a client wants its answer.

@@ -76,6 +76,11 @@ impl ProblemDocument {
     }
 }
 
+/// The response to any other method where there is only something to get.
+pub async fn only_get(request: HttpRequest) -> HttpResponse {
+    ProblemDocument::method_not_allowed(&request, "GET")
+}
+
 /// The response to a path that leads nowhere.
 pub async fn unknown_route(request: HttpRequest) -> HttpResponse {
     let detail = format!(

@@ -543,6 +543,14 @@ on_both! {
         }
     }
 
+    async fn other_methods_are_refused_where_there_is_only_something_to_get(app: TestApp) {
+        for path in ["/graphiql", "/graphiql/", "/graphiql/assets/x.js", "/schema.graphql"] {
+            let answer = app.send(Method::PUT, path, &[JSON], b"{}".to_vec()).await;
+            assert_eq!(answer.problem_codes(), (405, vec!["METHOD_NOT_ALLOWED".into()]), "{path}");
+            assert_eq!(answer.header("allow"), Some("GET"));
+        }
+    }
+
     async fn health_is_plain(app: TestApp) {
         let answer = app.get("/health").await;
         assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, "ok\n"));
