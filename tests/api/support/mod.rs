@@ -3,16 +3,25 @@
 mod actor;
 mod app;
 mod database;
+#[path = "../../common/dice.rs"]
+mod dice;
+mod meaning;
+mod operations;
 mod rest;
 mod socket;
+mod spoil;
 mod statements;
 mod stream;
 
 pub use actor::Actor;
 pub use app::{Answer, TestApp, generous, problems, text, without_ids};
 pub use database::Engine;
+pub use dice::Dice;
+pub use meaning::{all_graphs_are_right, everything, meaning};
+pub use operations::Operations;
 pub use reqwest::{Method, StatusCode};
 pub use socket::Socket;
+pub use spoil::{spoil_bytes, spoil_value};
 pub use stream::{Event, EventStream};
 
 /// Runs a test on both databases, each time on a server and a database of its own:

@@ -2,6 +2,8 @@
 
 pub mod client;
 pub mod database;
+#[path = "../../common/dice.rs"]
+mod dice;
 pub mod model;
 pub mod stream;
 pub mod workload;
@@ -16,6 +18,7 @@ use std::{
 
 pub use client::Client;
 pub use database::{Database, Engine};
+pub use dice::Dice;
 pub use stream::Follower;
 
 use crate::common::Server;
@@ -29,32 +32,6 @@ pub async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
     while !ask().await {
         assert!(begun.elapsed() < PATIENCE, "never came about: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// Random enough, and the same again for the same seed.
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new() -> Self {
-        let chosen = std::env::var("SLUICE_TEST_SEED").ok().map(|seed| seed.parse().unwrap());
-        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
-        let seed = chosen.unwrap_or(now);
-        eprintln!("SLUICE_TEST_SEED={seed}");
-        Self(seed)
-    }
-
-    /// A number below `end`.
-    pub fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) % end as u64) as usize
-    }
-
-    /// Yes, in one of `of` cases.
-    pub fn one_in(&mut self, of: usize) -> bool {
-        self.below(of) == 0
     }
 }
 
