@@ -8,6 +8,7 @@ use std::{
 };
 
 use actix_web::dev::Server;
+use socket2::{Domain, Socket, Type};
 
 use crate::{
     background::Background,
@@ -22,6 +23,9 @@ use crate::{
     services::{Services, Settings},
     store::{self, Store, tokens},
 };
+
+/// How many connections may wait to be taken. The system may allow fewer (Linux: `net.core.somaxconn`).
+const BACKLOG: i32 = 4096;
 
 /// A server that is ready to answer.
 pub struct Application {
@@ -101,7 +105,20 @@ pub async fn open_database(database: &DatabaseConfig) -> Result<Store, StartErro
 
 /// Takes the port, before anything else is touched.
 pub fn listen(config: &Config) -> Result<TcpListener, StartError> {
-    TcpListener::bind(config.bind).map_err(|error| StartError::Listen { address: config.bind, error })
+    bind(config.bind).map_err(|error| StartError::Listen { address: config.bind, error })
+}
+
+/// As `TcpListener::bind` does, but for the 128 connections that may wait there. Of more that come at once the system
+/// drops some, and their clients try again after a second.
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // A server that starts again shall not wait for the connections of the one before. On Windows it means something
+    // else.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// The documents in a directory: every file `*.graphql` is one.
