@@ -17,35 +17,15 @@ after(() => server.stop());
 
 const EVENTS = 'subscription { events { node { kind } } }';
 
-async function ask(query, variables) {
-  const response = await fetch(server.url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...server.headers },
-    body: JSON.stringify({ query, variables }),
-  });
-  return (await response.json()).data;
-}
-
-// Makes a batch, and gives its id.
-async function makeBatch(name) {
-  const connect = `mutation ($name: String!) {
-    createConnection(input: { name: $name, provider: "csv" }) { connection { id } } }`;
-  const { id } = (await ask(connect, { name })).createConnection.connection;
-  const create = `mutation ($id: ID!) {
-    createBatch(input: { sourceConnectionId: $id, destinationConnectionId: $id,
-      jobs: [{ type: EXTRACT, object: "a" }] }) { batch { id } } }`;
-  return (await ask(create, { id })).createBatch.batch.id;
-}
-
 async function follows(client, name) {
-  const batch = await makeBatch(name);
+  const batch = await server.makeBatch(name);
   const query = `subscription { batch(id: "${batch}") { status } }`;
   const seen = [];
   for await (const { data, errors } of client.iterate({ query })) {
     assert.equal(errors, undefined);
     seen.push(data.batch.status);
     if (seen.length === 1) {
-      await ask('mutation ($id: ID!) { cancelBatch(input: { id: $id }) { batch { id } } }', { id: batch });
+      await server.ask('mutation ($id: ID!) { cancelBatch(input: { id: $id }) { batch { id } } }', { id: batch });
     } else {
       break;
     }
