@@ -22,6 +22,7 @@ use crate::{
     keyfile,
     services::{Services, Settings},
     store::{self, Store, tokens},
+    telemetry::Metrics,
 };
 
 /// How many connections may wait to be taken. The system may allow fewer (Linux: `net.core.somaxconn`).
@@ -156,6 +157,7 @@ impl Application {
             openness: config.openness(),
             issuer,
             keyring: keyfile::keyring(&config.keys, &config.database.url).map_err(StartError::Keys)?,
+            metrics: Arc::new(Metrics::default()),
         };
         let services = Arc::new(Services::new(store.clone(), clock, settings));
         services.check_keys().await.map_err(|error| StartError::Keys(error.to_string()))?;

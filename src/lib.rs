@@ -15,7 +15,7 @@
 //! | `http` | the web server: routes, content negotiation, live streams, GraphiQL |
 //! | [`app`] | the composition root: everything is put together there |
 //! | [`cli`] | the command line: thin |
-//! | [`config`], [`clock`], `telemetry` | flags and environment, the time, what is logged |
+//! | [`config`], [`clock`], [`telemetry`] | flags and environment, the time, what is logged and counted |
 //! | [`issuer`] | an issuer of tokens outside of Sluice that is trusted |
 //! | `keyfile` | where the keys are that seal credentials |
 //!
@@ -75,4 +75,4 @@ mod keyfile;
 mod rest;
 pub mod services;
 pub mod store;
-mod telemetry;
+pub mod telemetry;

@@ -15,24 +15,24 @@ struct Room {
 const ROOMS: [Room; 17] = [
     Room { name: "domain", rooms: &[], crates: &[] },
     Room { name: "clock", rooms: &[], crates: &[] },
-    Room { name: "telemetry", rooms: &[], crates: &["tracing_subscriber"] },
+    Room { name: "telemetry", rooms: &["domain"], crates: &["prometheus_client", "tracing_subscriber"] },
     Room { name: "config", rooms: &["domain", "issuer"], crates: &[] },
     Room { name: "issuer", rooms: &["domain"], crates: &["jsonwebtoken", "ureq"] },
     Room { name: "keyfile", rooms: &["config", "domain"], crates: &[] },
     Room { name: "entity", rooms: &[], crates: &["sea_orm"] },
     Room { name: "store", rooms: &["config", "domain", "entity"], crates: &["sea_orm", "migration"] },
-    Room { name: "services", rooms: &["clock", "domain", "issuer", "store"], crates: &[] },
+    Room { name: "services", rooms: &["clock", "domain", "issuer", "store", "telemetry"], crates: &[] },
     Room { name: "demo", rooms: &["domain", "services"], crates: &[] },
     Room { name: "background", rooms: &["services", "store"], crates: &[] },
     Room {
         name: "graphql",
-        rooms: &["domain", "services"],
+        rooms: &["domain", "services", "telemetry"],
         crates: &["apollo_compiler", "apollo_parser", "async_graphql", "async_graphql_value"],
     },
     Room { name: "rest", rooms: &["config", "domain", "services"], crates: &["actix_web"] },
     Room {
         name: "http",
-        rooms: &["config", "domain", "graphql", "rest", "services"],
+        rooms: &["config", "domain", "graphql", "rest", "services", "telemetry"],
         crates: &["actix_cors", "actix_web", "actix_ws"],
     },
     Room {
@@ -49,6 +49,7 @@ const ROOMS: [Room; 17] = [
             "keyfile",
             "services",
             "store",
+            "telemetry",
         ],
         crates: &["actix_web"],
     },
@@ -71,7 +72,7 @@ const ROOMS: [Room; 17] = [
     Room { name: "main", rooms: &["cli"], crates: &[] },
 ];
 
-const GUARDED_CRATES: [&str; 13] = [
+const GUARDED_CRATES: [&str; 14] = [
     "actix_cors",
     "actix_web",
     "actix_ws",
@@ -82,6 +83,7 @@ const GUARDED_CRATES: [&str; 13] = [
     "clap",
     "jsonwebtoken",
     "migration",
+    "prometheus_client",
     "sea_orm",
     "tracing_subscriber",
     "ureq",

@@ -1,6 +1,6 @@
 //! A database that is there for one run.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use sluice::{
     app,
@@ -156,6 +156,12 @@ pub fn services(store: Store) -> Services {
     Services::new(
         store,
         Clock::System,
-        Settings { limits: LIMITS, openness: Openness::AtHome, issuer: None, keyring: None },
+        Settings {
+            limits: LIMITS,
+            openness: Openness::AtHome,
+            issuer: None,
+            keyring: None,
+            metrics: Arc::default(),
+        },
     )
 }

@@ -6,7 +6,7 @@ mod secrets;
 mod serve;
 mod token;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
 
@@ -48,7 +48,7 @@ fn services(store: Store, keyring: Option<Keyring>) -> Services {
     Services::new(
         store,
         Clock::System,
-        Settings { limits, openness: Openness::ToNobody, issuer: None, keyring },
+        Settings { limits, openness: Openness::ToNobody, issuer: None, keyring, metrics: Arc::default() },
     )
 }
 

@@ -49,7 +49,7 @@ impl Role {
 
     fn may(self, deed: Deed) -> bool {
         match deed {
-            Deed::Read => matches!(self, Self::Viewer | Self::Operator | Self::Admin),
+            Deed::Read | Deed::Observe => matches!(self, Self::Viewer | Self::Operator | Self::Admin),
             Deed::Operate => matches!(self, Self::Operator | Self::Admin),
             Deed::Administer | Deed::AdministerAll => self == Self::Admin,
             Deed::Work => self == Self::Worker,
@@ -70,6 +70,8 @@ pub enum Deed {
     AdministerAll,
     /// To claim and finish jobs.
     Work,
+    /// To read how the server fares, which concerns all tenants.
+    Observe,
 }
 
 /// Whose things are seen: those of one tenant, or everybody's.
@@ -207,8 +209,14 @@ impl Caller {
         self.may(Deed::Work)
     }
 
+    /// Whether it may read how the server fares.
+    pub fn may_observe(&self) -> Result<Scope, Forbidden> {
+        self.may(Deed::Observe)
+    }
+
     fn may(&self, deed: Deed) -> Result<Scope, Forbidden> {
-        let confined = deed == Deed::AdministerAll && self.scope.tenant().is_some();
+        let of_all = matches!(deed, Deed::AdministerAll | Deed::Observe);
+        let confined = of_all && self.scope.tenant().is_some();
         match self.role {
             Some(role) if confined || !role.may(deed) => Err(Forbidden { deed, role }),
             Some(_) | None => Ok(self.scope),
@@ -224,6 +232,7 @@ impl fmt::Display for Forbidden {
             Deed::Administer => ("change connections or tokens", "ADMIN"),
             Deed::AdministerAll => ("change tenants", "ADMIN for all tenants"),
             Deed::Work => ("claim or finish jobs", "WORKER"),
+            Deed::Observe => ("read the metrics", "VIEWER, OPERATOR or ADMIN for all tenants"),
         };
         let role = self.role.name().to_uppercase();
         write!(f, "a token with the role {role} may not {what}; it takes one with the role {whose}")
@@ -242,12 +251,13 @@ mod tests {
 
     #[test]
     fn each_role_may_do_its_own_and_no_more() {
-        let all = [Deed::Read, Deed::Operate, Deed::Administer, Deed::AdministerAll, Deed::Work];
+        let all =
+            [Deed::Read, Deed::Observe, Deed::Operate, Deed::Administer, Deed::AdministerAll, Deed::Work];
         let may = |role| all.map(|deed| caller(role, None).may(deed).is_ok());
-        assert_eq!(may(Role::Viewer), [true, false, false, false, false]);
-        assert_eq!(may(Role::Operator), [true, true, false, false, false]);
-        assert_eq!(may(Role::Admin), [true, true, true, true, false]);
-        assert_eq!(may(Role::Worker), [false, false, false, false, true]);
+        assert_eq!(may(Role::Viewer), [true, true, false, false, false, false]);
+        assert_eq!(may(Role::Operator), [true, true, true, false, false, false]);
+        assert_eq!(may(Role::Admin), [true, true, true, true, true, false]);
+        assert_eq!(may(Role::Worker), [false, false, false, false, false, true]);
         assert!(all.iter().all(|deed| Caller::ANYBODY.may(*deed).is_ok()));
     }
 
@@ -260,5 +270,6 @@ mod tests {
         assert_eq!(scope.home(), own);
         let refused = admin.may_administer_all().unwrap_err();
         assert!(refused.to_string().contains("ADMIN for all tenants"), "{refused}");
+        assert!(admin.may_observe().is_err(), "what is counted is of all tenants");
     }
 }

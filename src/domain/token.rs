@@ -10,6 +10,7 @@ use subtle::ConstantTimeEq;
 
 use super::{
     access::{Caller, Role},
+    denial::Denial,
     id::{SUFFIX, TenantId, TokenId},
     problem::{At, Problem, ProblemCode, keep},
     text::Name,
@@ -42,9 +43,15 @@ pub struct Token {
 }
 
 impl Token {
-    /// Whether it is good at this time.
-    pub fn is_good(&self, now: DateTime<Utc>) -> bool {
-        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    /// Why it is no good at this time, if it is not.
+    pub fn check(&self, now: DateTime<Utc>) -> Result<(), Denial> {
+        if self.revoked_at.is_some() {
+            return Err(Denial::RevokedToken);
+        }
+        if self.expires_at.is_some_and(|end| end <= now) {
+            return Err(Denial::ExpiredToken);
+        }
+        Ok(())
     }
 
     /// Whoever shows it.

@@ -7,6 +7,7 @@ use async_graphql::{Enum, Error, ErrorExtensionValues, ErrorExtensions, SimpleOb
 use crate::{
     domain::{
         access::Forbidden,
+        denial::Denial,
         firing::FiringProblem,
         problem::{Problem, ProblemCode, Segment},
     },
@@ -160,7 +161,8 @@ fn problem_value(problem: &Problem) -> Value {
 
 /// The caller's role is another one.
 pub fn forbidden(error: Forbidden) -> Error {
-    Error::new(error.to_string()).extend_with(|_, extensions| extensions.set("code", services::FORBIDDEN))
+    Error::new(error.to_string())
+        .extend_with(|_, extensions| extensions.set("code", Denial::Forbidden.code()))
 }
 
 /// Our own fault, or the database's. The client is told only which of the two; the log says more.

@@ -3,6 +3,7 @@
 use async_graphql::{Pos, Response, ServerError, Value};
 
 use super::json::Json;
+use crate::domain::{denial::Denial, refusal::Refusal};
 
 /// What became of an operation, or of one step of a subscription.
 #[derive(Debug)]
@@ -18,12 +19,10 @@ pub struct Executed {
 pub enum Outcome {
     /// It ran; single fields may have failed.
     Ran,
-    /// It was refused before it ran.
-    Refused,
-    /// It is one that this request may not run.
-    NotAllowed,
-    /// It is a subscription, and was not asked for as a stream.
-    NotStreamed,
+    /// It ran, and the caller may not do something that it wanted.
+    Forbidden,
+    /// It was refused before it ran, or given up.
+    Refused(Refusal),
 }
 
 /// What stands around the errors of a refusal.
@@ -31,46 +30,47 @@ const REFUSAL: (&str, &str) = (r#"{"errors":"#, "}");
 
 impl Executed {
     /// The response of an operation that did not run, whose errors all bear this code.
-    pub(super) fn refused(mut errors: Vec<ServerError>, code: &str) -> Self {
+    pub(super) fn refused(mut errors: Vec<ServerError>, refusal: Refusal) -> Self {
         for error in &mut errors {
-            error.extensions.get_or_insert_default().set("code", code);
+            error.extensions.get_or_insert_default().set("code", refusal.code());
             // A place in the document that is none, where the complaint is about the request.
             error.locations.retain(|place| *place != Pos::default());
         }
         // Specified: what did not run has no `data` at all, not even null.
         let errors = serde_json::to_string(&errors).unwrap_or_default();
         let (before, after) = REFUSAL;
-        Self { json: [before, &errors, after].concat(), outcome: Outcome::Refused }
+        Self { json: [before, &errors, after].concat(), outcome: Outcome::Refused(refusal) }
     }
 
     /// A refusal with one message, about the request as a whole.
-    pub fn refusal(code: &str, message: &str) -> Self {
-        Self::refused(vec![ServerError::new(message, None)], code)
+    pub(super) fn refusal(refusal: Refusal, message: &str) -> Self {
+        Self::refused(vec![ServerError::new(message, None)], refusal)
     }
 
     /// What the executor answered; with what the operation cost, where that shall be shown.
     pub(super) fn of(mut response: Response, cost: Option<u64>) -> Self {
         // Whatever fails once an operation runs has a path.
         if response.data == Value::Null && response.errors.iter().all(|error| error.path.is_empty()) {
-            return Self::refused(response.errors, "GRAPHQL_VALIDATION_FAILED");
+            return Self::refused(response.errors, Refusal::ValidationFailed);
         }
+        let mut outcome = Outcome::Ran;
         for error in &mut response.errors {
             // The executor's own complaints come without a code: they are about values that do not fit.
             let extensions = error.extensions.get_or_insert_default();
-            if extensions.get("code").is_none() {
-                extensions.set("code", "BAD_USER_INPUT");
+            match extensions.get("code") {
+                None => extensions.set("code", "BAD_USER_INPUT"),
+                Some(code) if *code == Value::from(Denial::Forbidden.code()) => outcome = Outcome::Forbidden,
+                Some(_) => {}
             }
         }
-        Self { json: to_json(&response, cost), outcome: Outcome::Ran }
+        Self { json: to_json(&response, cost), outcome }
     }
 
     /// The errors alone, a JSON array, where the operation did not run.
     pub fn errors(&self) -> Option<&str> {
         match self.outcome {
-            Outcome::Ran => None,
-            Outcome::Refused | Outcome::NotAllowed | Outcome::NotStreamed => {
-                self.json.strip_prefix(REFUSAL.0)?.strip_suffix(REFUSAL.1)
-            }
+            Outcome::Ran | Outcome::Forbidden => None,
+            Outcome::Refused(_) => self.json.strip_prefix(REFUSAL.0)?.strip_suffix(REFUSAL.1),
         }
     }
 }

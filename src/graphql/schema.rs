@@ -1,6 +1,6 @@
 //! The schema: what it is made of, and how an operation runs through it.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use async_graphql::{Request, SDLExportOptions, SchemaBuilder, ValidationMode, parser::types::OperationType};
 use futures_util::{Stream, StreamExt};
@@ -15,7 +15,7 @@ use super::{
     types::node::Node,
 };
 use crate::{
-    domain::{access::Caller, documents::DocumentLimits},
+    domain::{access::Caller, denial::Denial, documents::DocumentLimits, refusal::Refusal},
     services::Services,
 };
 
@@ -67,6 +67,8 @@ pub struct Requester {
     pub caller: Arc<Caller>,
     /// Which operations the way on which it came allows.
     pub allowed: Allowed,
+    /// Where it is.
+    pub from: Option<IpAddr>,
 }
 
 /// Which operations a request may run.
@@ -81,7 +83,7 @@ pub enum Allowed {
 impl Requester {
     /// Anybody, who may want anything: where a server is open.
     pub fn anybody() -> Self {
-        Self { caller: Arc::new(Caller::ANYBODY), allowed: Allowed::All }
+        Self { caller: Arc::new(Caller::ANYBODY), allowed: Allowed::All, from: None }
     }
 }
 
@@ -98,23 +100,24 @@ impl Schema {
             // What `documents` lets through is valid, and no deeper than this.
             .validation_mode(ValidationMode::Fast)
             .limit_recursive_depth(limits.depth);
-        let documents = Arc::new(Documents::new(limits, registered)?);
+        let documents = Arc::new(Documents::new(limits, registered, services.metrics().clone())?);
         Ok(Self { inner: inner.finish(), documents, services })
     }
 
     /// Runs one query or mutation.
     pub async fn execute(&self, operation: Operation, requester: Requester) -> Executed {
-        let Ready { request, operation_type, cost } = match self.ready(operation, requester) {
-            Ok(ready) => ready,
-            Err(refused) => return refused,
+        let from = requester.from;
+        let executed = match self.ready(operation, requester) {
+            Ok(ready) if ready.operation_type == OperationType::Subscription => {
+                let message = "a subscription is a stream: ask for it with `Accept: text/event-stream`, or over \
+                               a WebSocket";
+                Executed::refusal(Refusal::SubscriptionNeedsStream, message)
+            }
+            Ok(Ready { request, cost, .. }) => Executed::of(self.inner.execute(request).await, cost),
+            Err(refused) => refused,
         };
-        if operation_type == OperationType::Subscription {
-            let message = "a subscription is a stream: ask for it with `Accept: text/event-stream`, or over \
-                           a WebSocket";
-            let refused = Executed::refusal("SUBSCRIPTION_NEEDS_STREAM", message);
-            return Executed { outcome: Outcome::NotStreamed, ..refused };
-        }
-        Executed::of(self.inner.execute(request).await, cost)
+        count(&self.services, from, &executed);
+        executed
     }
 
     /// Runs one operation of any type as a stream: of one response for a query or a mutation, of one
@@ -125,21 +128,31 @@ impl Schema {
         operation: Operation,
         requester: Requester,
     ) -> Result<impl Stream<Item = Executed> + Send + use<>, Executed> {
-        let Ready { request, cost, .. } = self.ready(operation, requester)?;
-        Ok(self.inner.execute_stream(request).map(move |response| Executed::of(response, cost)))
+        let (services, from) = (self.services.clone(), requester.from);
+        let ready = self.ready(operation, requester).inspect_err(|refused| count(&services, from, refused));
+        let Ready { request, cost, .. } = ready?;
+        let executed = move |response| Executed::of(response, cost);
+        let count = move |executed: &Executed| count(&services, from, executed);
+        Ok(self.inner.execute_stream(request).map(executed).inspect(count))
+    }
+
+    /// The response of an operation that is refused before it comes here.
+    pub fn refuse(&self, refusal: Refusal, message: &str) -> Executed {
+        let refused = Executed::refusal(refusal, message);
+        count(&self.services, None, &refused);
+        refused
     }
 
     /// The operation as the executor takes it, with loaders of its own. Those keep nothing, so that
     /// each response of a subscription is read anew.
     fn ready(&self, asked: Operation, requester: Requester) -> Result<Ready, Executed> {
-        let Requester { caller, allowed } = requester;
+        let Requester { caller, allowed, .. } = requester;
         let document = self.documents.find(&asked.document)?;
         let operation = document.operation(asked.operation_name.as_deref())?;
         let operation_type = operation.operation_type();
         if allowed == Allowed::Reads && operation_type == OperationType::Mutation {
-            let refused =
-                Executed::refusal("METHOD_NOT_ALLOWED", "mutations are sent with POST, not with GET");
-            return Err(Executed { outcome: Outcome::NotAllowed, ..refused });
+            let message = "mutations are sent with POST, not with GET";
+            return Err(Executed::refusal(Refusal::MethodNotAllowed, message));
         }
         let variables = operation.variables(asked.variables)?;
         let cost = operation.cost(&variables);
@@ -151,6 +164,15 @@ impl Schema {
             .data(caller);
         request.set_parsed_query(document.with(operation));
         Ok(Ready { request, operation_type, cost: (asked.cost == CostShown::Yes).then_some(cost) })
+    }
+}
+
+/// Counts an operation that was refused, or whose caller may not do what it wanted.
+fn count(services: &Services, from: Option<IpAddr>, executed: &Executed) {
+    match executed.outcome {
+        Outcome::Ran => {}
+        Outcome::Forbidden => services.turned_away(from, Denial::Forbidden),
+        Outcome::Refused(refusal) => services.metrics().refused(refusal),
     }
 }
 

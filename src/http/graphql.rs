@@ -16,21 +16,22 @@ use tokio::{runtime::Handle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
-    crowd::{Crowd, Kind, Place},
     parameters::{Body, Parameters, UrlParameters},
     sse::{self, Ends},
     websocket::{self, Door},
 };
 use crate::{
     config::{Limits, Origin},
-    domain::{access::Caller, documents::Introspection},
+    domain::{documents::Introspection, refusal::Refusal},
     graphql::{Allowed, Executed, Operation, Outcome, Requester, Schema, sdl},
     rest::{
-        auth::{Credentials, Turned},
+        auth::{self, Credentials, Turned},
+        crowd::{Crowd, Kind, Place},
         payload::read_body,
         problem::{only_get, unknown_route},
     },
     services::{self, Services},
+    telemetry::Live,
 };
 
 /// The routes.
@@ -110,9 +111,9 @@ pub struct Served {
 async fn post(request: HttpRequest, payload: Payload, served: Data<Served>) -> HttpResponse {
     let limits = served.limits;
     let Some(media) = Media::negotiate(&request) else { return not_acceptable() };
-    let (caller, place) = match admit(&request, &served, media).await {
+    let (requester, place) = match admit(&request, &served, media, Allowed::All).await {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(turned) => return turned_away(&request, &served, &turned, media),
     };
     let body = match read_body(&request, payload, &limits).await {
         Ok(body) => body,
@@ -121,7 +122,6 @@ async fn post(request: HttpRequest, payload: Payload, served: Data<Served>) -> H
             return error(media, status, code, &message);
         }
     };
-    let requester = Requester { caller, allowed: Allowed::All };
     match Body::read(&body) {
         Ok(Body::One(parameters)) => match parameters.operation() {
             Ok(operation) => run(&served, operation, requester, place, media).await,
@@ -137,7 +137,7 @@ async fn run_all(served: &Served, list: Vec<Parameters>, requester: Requester, m
     let most = served.limits.operations;
     if list.len() > most || most == 1 {
         let message = format!("these are {} operations in one request; at most {most} may be", list.len());
-        return error(media, StatusCode::BAD_REQUEST, "TOO_MANY_OPERATIONS", &message);
+        return response(served.schema.refuse(Refusal::TooManyOperations, &message), media);
     }
     if list.is_empty() || media == Media::EventStream {
         return bad_request(media, "a list has at least one operation, and its answer is no stream");
@@ -146,8 +146,10 @@ async fn run_all(served: &Served, list: Vec<Parameters>, requester: Requester, m
     for (index, parameters) in list.into_iter().enumerate() {
         match parameters.operation() {
             Ok(operation) => match execute(served, operation, requester.clone()).await {
-                Ok(executed) => responses.push(executed.json),
-                Err((status, code, message)) => return error(media, status, code, &message),
+                Some(executed) if executed.outcome != Outcome::Refused(Refusal::TooSlow) => {
+                    responses.push(executed.json);
+                }
+                executed => return ran(executed, media),
             },
             Err(message) => return bad_request(media, &format!("operation {index}: {message}")),
         }
@@ -166,19 +168,16 @@ async fn get(request: HttpRequest, payload: Payload, served: Data<Served>) -> Ht
         return HttpResponse::SeeOther().insert_header((header::LOCATION, "/graphiql")).finish();
     }
     let Some(media) = Media::negotiate(&request) else { return not_acceptable() };
-    let (caller, place) = match admit(&request, &served, media).await {
+    let (requester, place) = match admit(&request, &served, media, Allowed::Reads).await {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(turned) => return turned_away(&request, &served, &turned, media),
     };
     let parameters = Query::<UrlParameters>::from_query(request.query_string());
     let operation = parameters
         .map_err(|error| error.to_string())
         .and_then(|parameters| parameters.into_inner().operation());
     match operation {
-        Ok(operation) => {
-            let requester = Requester { caller, allowed: Allowed::Reads };
-            run(&served, operation, requester, place, media).await
-        }
+        Ok(operation) => run(&served, operation, requester, place, media).await,
         Err(message) => bad_request(media, &message),
     }
 }
@@ -214,66 +213,66 @@ async fn run(
     if media == Media::EventStream {
         let leaves = served.services.leaves(requester.caller.clone());
         return match served.schema.stream(operation, requester) {
-            Err(executed) if executed.outcome == Outcome::NotAllowed => response(executed, media),
+            Err(executed) if executed.outcome == Outcome::Refused(Refusal::MethodNotAllowed) => {
+                response(executed, media)
+            }
             streamed => {
-                let ends = Ends { leaves, stop: served.stop.clone(), place };
+                let open = served.services.metrics().opened(Live::EventStream);
+                let ends = Ends { leaves, stop: served.stop.clone(), place, open };
                 sse::respond(streamed, served.limits.live, ends)
             }
         };
     }
-    match execute(served, operation, requester).await {
-        Ok(executed) => response(executed, media),
-        Err((status, code, message)) => error(media, status, code, &message),
-    }
+    ran(execute(served, operation, requester).await, media)
 }
 
-/// Runs an operation in its time. It is given up when the client hangs up.
-async fn execute(
-    served: &Served,
-    operation: Operation,
-    requester: Requester,
-) -> Result<Executed, (StatusCode, &'static str, String)> {
+/// Runs an operation in its time. It is given up when the client hangs up. `None`: it came to no end, which is our
+/// fault.
+async fn execute(served: &Served, operation: Operation, requester: Requester) -> Option<Executed> {
     let schema = served.schema.clone();
     let running = served.runtime.spawn(async move { schema.execute(operation, requester).await });
     match timeout(served.limits.running, AbortOnDropHandle::new(running)).await {
-        Ok(Ok(executed)) => Ok(executed),
+        Ok(Ok(executed)) => Some(executed),
         Ok(Err(failure)) => {
             tracing::error!(%failure, "an operation came to no end");
-            let (code, message) = services::INTERNAL;
-            Err((StatusCode::INTERNAL_SERVER_ERROR, code, message.to_owned()))
+            None
         }
         Err(_) => {
             let message = format!(
                 "the operation took longer than {:?} and was given up; what it was writing may be there or not",
                 served.limits.running
             );
-            Err((StatusCode::SERVICE_UNAVAILABLE, "TOO_SLOW", message))
+            Some(served.schema.refuse(Refusal::TooSlow, &message))
         }
     }
 }
 
+fn ran(executed: Option<Executed>, media: Media) -> HttpResponse {
+    let (code, message) = services::INTERNAL;
+    let failed = || error(media, StatusCode::INTERNAL_SERVER_ERROR, code, message);
+    executed.map_or_else(failed, |executed| response(executed, media))
+}
+
 fn response(executed: Executed, media: Media) -> HttpResponse {
     let status = match (executed.outcome, media) {
-        (Outcome::NotAllowed, _) => StatusCode::METHOD_NOT_ALLOWED,
-        (Outcome::NotStreamed, _) | (Outcome::Refused, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
-        (Outcome::Refused, Media::Json | Media::EventStream) | (Outcome::Ran, _) => StatusCode::OK,
+        (Outcome::Ran | Outcome::Forbidden, _) => StatusCode::OK,
+        (Outcome::Refused(Refusal::MethodNotAllowed), _) => StatusCode::METHOD_NOT_ALLOWED,
+        (Outcome::Refused(Refusal::TooSlow), _) => StatusCode::SERVICE_UNAVAILABLE,
+        (Outcome::Refused(Refusal::SubscriptionNeedsStream | Refusal::TooManyOperations), _)
+        | (Outcome::Refused(_), Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
+        (Outcome::Refused(_), Media::Json | Media::EventStream) => StatusCode::OK,
     };
     let mut response = HttpResponse::build(status);
-    if executed.outcome == Outcome::NotAllowed {
+    if status == StatusCode::METHOD_NOT_ALLOWED {
         response.insert_header((header::ALLOW, "POST"));
     }
     response.content_type(media.content_type()).body(executed.json)
 }
 
 async fn web_socket(request: &HttpRequest, payload: Payload, served: &Served) -> HttpResponse {
-    if websocket::is_foreign(request, &served.origins) {
-        let message = "a page of another host may not open a WebSocket here: `Origin` differs from `Host`, and is none \
-                       that --allow-origin names";
-        return error(Media::Json, StatusCode::FORBIDDEN, "FOREIGN_ORIGIN", message);
-    }
     let door = match Door::of(request, served).await {
         Ok(door) => door,
-        Err(turned) => return turned_away(request, &turned, Media::Json),
+        Err(turned) => return turned_away(request, served, &turned, Media::Json),
     };
     match websocket::open(request, payload, door, served).await {
         Ok(response) => response,
@@ -281,35 +280,27 @@ async fn web_socket(request: &HttpRequest, payload: Payload, served: &Served) ->
     }
 }
 
-/// Who asks, with a place in the crowd; or the answer to somebody who is not let in.
+/// Who asks, with a place in the crowd.
 async fn admit(
     request: &HttpRequest,
     served: &Served,
     media: Media,
-) -> Result<(Arc<Caller>, Place), HttpResponse> {
-    let admitted = async { Credentials::of(request)?.admit(&served.services).await };
-    let caller = admitted.await.map_err(|turned| turned_away(request, &turned, media))?;
+    allowed: Allowed,
+) -> Result<(Requester, Place), Turned> {
+    let caller = Credentials::of(request)?.admit(&served.services).await?;
     let kind = match media {
         Media::EventStream => Kind::Live,
         Media::Json | Media::GraphqlResponse => Kind::Request,
     };
-    let place = served.crowd.enter(&caller, kind).map_err(|full| {
-        let mut response = HttpResponse::TooManyRequests();
-        response.insert_header((header::RETRY_AFTER, "1"));
-        with_error(response, media, "TOO_MANY_REQUESTS", &full.to_string())
-    })?;
-    Ok((caller, place))
+    let place = served.crowd.enter(&caller, kind)?;
+    Ok((Requester { caller, allowed, from: auth::from(request) }, place))
 }
 
-fn turned_away(request: &HttpRequest, turned: &Turned, media: Media) -> HttpResponse {
-    turned.log_request(request);
-    let (status, code) = turned.status();
+fn turned_away(request: &HttpRequest, served: &Served, turned: &Turned, media: Media) -> HttpResponse {
+    turned.note(&served.services, auth::from(request));
+    let (status, code, message) = turned.told();
     let mut response = HttpResponse::build(status);
     turned.challenge(&mut response);
-    let message = match turned {
-        Turned::Failed(_) => services::UNAVAILABLE.1.to_owned(),
-        Turned::NoToken | Turned::BadToken | Turned::ForeignHost => turned.to_string(),
-    };
     with_error(response, media, code, &message)
 }
 

@@ -1,9 +1,9 @@
 //! The web server: routes, bodies, status codes, live streams.
 
-mod crowd;
 mod graphiql;
 mod graphql;
 mod health;
+mod metrics;
 mod parameters;
 pub mod server;
 mod sse;

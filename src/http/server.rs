@@ -7,18 +7,18 @@ use actix_web::{
     App, HttpServer,
     dev::Server,
     http::header,
-    middleware::{Condition, DefaultHeaders},
+    middleware::{Condition, DefaultHeaders, from_fn},
     web::{self, Data},
 };
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{crowd::Crowd, graphiql, graphql, health};
+use super::{graphiql, graphql, health, metrics};
 use crate::{
     config::{Config, Origin},
     graphql::Schema,
-    rest::{self, problem::unknown_route},
+    rest::{self, crowd::Crowd, problem::unknown_route},
     services::Services,
 };
 
@@ -75,9 +75,11 @@ pub fn start(
             .app_data(Data::new(limits))
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
             .wrap(DefaultHeaders::new().add(("server", "sluice")))
+            .wrap(from_fn(metrics::count))
             .configure(graphql::routes)
             .configure(graphiql::routes)
             .configure(health::routes)
+            .configure(metrics::routes)
             .configure(rest::routes)
             .default_service(web::to(unknown_route))
     });

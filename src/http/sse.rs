@@ -17,8 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::crowd::Place;
-use crate::{config::LiveLimits, graphql::Executed};
+use crate::{config::LiveLimits, graphql::Executed, rest::crowd::Place, telemetry::Open};
 
 /// The end of an operation. Browsers pass over an event without data.
 const COMPLETE: &str = "event: complete\ndata: \n\n";
@@ -68,7 +67,7 @@ async fn drive(
     limits: LiveLimits,
     ends: Ends<impl Future<Output = ()>>,
 ) -> Option<String> {
-    let Ends { leaves, stop, place: _place } = ends;
+    let Ends { leaves, stop, place: _place, open: _open } = ends;
     let (mut items, mut leaves) = (std::pin::pin!(items), std::pin::pin!(leaves));
     let mut keep_alive = interval(limits.keep_alive);
     keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -107,6 +106,8 @@ pub struct Ends<F> {
     pub stop: CancellationToken,
     /// What the stream takes in the crowd while it lasts.
     pub place: Place,
+    /// Counts the stream while it lasts.
+    pub open: Open,
 }
 
 const NOT_WELCOME: &str = "the token is no longer good";

@@ -7,24 +7,29 @@ use actix_web::{
     dev::Payload,
     http::{
         StatusCode,
-        header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE},
+        header::{AUTHORIZATION, HOST, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     web::Data,
 };
 use futures_util::future::LocalBoxFuture;
 
-use super::{error::refused, problem::ProblemDocument};
+use super::{crowd::Full, error::refused, problem::ProblemDocument};
 use crate::{
-    domain::access::{Caller, Openness},
-    services::{Error, Services},
+    domain::{
+        access::{Caller, Openness},
+        denial::Denial,
+    },
+    services::{self, Error, Services},
 };
+
+/// When to come back, in seconds, for who has too much under way.
+const SOON: &str = "1";
 
 /// What the head of a request says about who sends it.
 #[derive(Debug)]
 pub struct Credentials {
     token: Option<String>,
     home: Home,
-    from: Option<IpAddr>,
 }
 
 /// Whether the client is on the same machine, as far as the head of its request tells.
@@ -33,8 +38,10 @@ enum Home {
     /// It knows the server by a name that always means the machine itself.
     Here,
     /// It uses another name: a page in a browser can reach a server at home under a name of its own that leads
-    /// there (DNS rebinding). Or the request came through a proxy, and so from anywhere.
-    Elsewhere,
+    /// there (DNS rebinding).
+    OtherName,
+    /// The request came through a proxy, and so from anywhere.
+    ThroughProxy,
 }
 
 /// What proxies add to a request.
@@ -46,15 +53,24 @@ pub enum Turned {
     /// It shows no token.
     #[error("show a token, as `Authorization: Bearer sluice_…`; `sluice token create` makes one")]
     NoToken,
-    /// It shows something that is no token, or is no longer good.
+    /// It shows something that is no token, or is no longer good: which of these, it is not told.
     #[error("this token is unknown, expired or revoked; `sluice token create` makes another one")]
-    BadToken,
+    BadToken(Denial),
     /// It came under another name than that of the machine itself, or through a proxy.
     #[error(
         "without a token, only requests to localhost that come through no proxy are answered; \
          `sluice token create` makes a token"
     )]
-    ForeignHost,
+    ForeignHost(Denial),
+    /// It wants a WebSocket for a page of another host.
+    #[error(
+        "a page of another host may not open a WebSocket here: `Origin` differs from `Host`, and is none \
+         that --allow-origin names"
+    )]
+    ForeignOrigin,
+    /// It has as much under way as it may.
+    #[error(transparent)]
+    Crowded(#[from] Full),
     /// That could not be found out.
     #[error(transparent)]
     Failed(#[from] Error),
@@ -66,18 +82,22 @@ impl Credentials {
         let header = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
         let token = match header {
             None => None,
-            Some(header) => Some(bearer(header).ok_or(Turned::BadToken)?.to_owned()),
+            Some(header) => Some(bearer(header).ok_or(Turned::BadToken(Denial::UnknownToken))?.to_owned()),
         };
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
         let by_proxy = BY_PROXIES.iter().any(|name| request.headers().contains_key(*name));
-        let home = if host.is_some_and(is_loopback) && !by_proxy { Home::Here } else { Home::Elsewhere };
-        Ok(Self { token, home, from: from(request) })
+        let home = match (host.is_some_and(is_loopback), by_proxy) {
+            (true, false) => Home::Here,
+            (true, true) => Home::ThroughProxy,
+            (false, _) => Home::OtherName,
+        };
+        Ok(Self { token, home })
     }
 
     /// The same with a token that is shown later, if one is.
     pub fn or_token(&self, later: Option<&str>) -> Self {
         let token = later.map(str::to_owned).or_else(|| self.token.clone());
-        Self { token, home: self.home, from: self.from }
+        Self { token, home: self.home }
     }
 
     /// Whether a token was shown.
@@ -85,27 +105,26 @@ impl Credentials {
         self.token.is_some()
     }
 
-    /// Where it comes from.
-    pub fn from(&self) -> Option<IpAddr> {
-        self.from
-    }
-
     /// Who it is.
     pub async fn admit(&self, services: &Services) -> Result<Arc<Caller>, Turned> {
         match &self.token {
-            Some(token) => services.admit(token).await?.ok_or(Turned::BadToken),
+            Some(token) => services.admit(token).await?.map_err(Turned::BadToken),
             None => {
                 let caller = services.admit_anybody().await?.ok_or(Turned::NoToken)?;
-                match services.openness() {
-                    Openness::AtHome if self.home == Home::Elsewhere => Err(Turned::ForeignHost),
-                    Openness::AtHome | Openness::ToAnybody | Openness::ToNobody => Ok(caller),
+                match (services.openness(), self.home) {
+                    (Openness::ToAnybody | Openness::ToNobody, _) | (Openness::AtHome, Home::Here) => {
+                        Ok(caller)
+                    }
+                    (Openness::AtHome, Home::OtherName) => Err(Turned::ForeignHost(Denial::ForeignHost)),
+                    (Openness::AtHome, Home::ThroughProxy) => Err(Turned::ForeignHost(Denial::Proxied)),
                 }
             }
         }
     }
 }
 
-fn from(request: &HttpRequest) -> Option<IpAddr> {
+/// The address that a request comes from.
+pub fn from(request: &HttpRequest) -> Option<IpAddr> {
     request.peer_addr().map(|address| address.ip())
 }
 
@@ -129,12 +148,28 @@ fn is_loopback(host: &str) -> bool {
 }
 
 impl Turned {
-    /// The status, and the code for programs.
-    pub fn status(&self) -> (StatusCode, &'static str) {
+    /// Why it is; `None`: the fault is not the client's.
+    fn denial(&self) -> Option<Denial> {
         match self {
-            Self::NoToken | Self::BadToken => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
-            Self::ForeignHost => (StatusCode::FORBIDDEN, "FOREIGN_HOST"),
-            Self::Failed(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+            Self::NoToken => Some(Denial::NoToken),
+            Self::BadToken(denial) | Self::ForeignHost(denial) => Some(*denial),
+            Self::ForeignOrigin => Some(Denial::ForeignOrigin),
+            Self::Crowded(_) => Some(Denial::TooManyRequests),
+            Self::Failed(_) => None,
+        }
+    }
+
+    /// What the client is told: the status, the code for programs, and the message.
+    pub fn told(&self) -> (StatusCode, &'static str, String) {
+        let status = match self {
+            Self::NoToken | Self::BadToken(_) => StatusCode::UNAUTHORIZED,
+            Self::ForeignHost(_) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::Crowded(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        match self.denial() {
+            Some(denial) => (status, denial.code(), self.to_string()),
+            None => (status, services::UNAVAILABLE.0, services::UNAVAILABLE.1.to_owned()),
         }
     }
 
@@ -144,28 +179,41 @@ impl Turned {
             Self::NoToken => {
                 response.insert_header((WWW_AUTHENTICATE, r#"Bearer realm="sluice""#));
             }
-            Self::BadToken => {
+            Self::BadToken(_) => {
                 response.insert_header((WWW_AUTHENTICATE, r#"Bearer realm="sluice", error="invalid_token""#));
             }
-            Self::ForeignHost | Self::Failed(_) => {}
+            Self::Crowded(_) => {
+                response.insert_header((RETRY_AFTER, SOON));
+            }
+            Self::ForeignHost(_) | Self::ForeignOrigin | Self::Failed(_) => {}
         }
     }
 
-    /// Writes down that somebody was turned away, and from where it came.
-    pub fn log(&self, from: Option<IpAddr>) {
-        let from = from.map(|address| address.to_string()).unwrap_or_default();
-        let (_, code) = self.status();
-        tracing::warn!(from, code, "a request was not let in");
-    }
-
-    /// The same for who has sent this request.
-    pub fn log_request(&self, request: &HttpRequest) {
-        self.log(from(request));
+    /// Counts it, and writes down from where it came.
+    pub fn note(&self, services: &Services, from: Option<IpAddr>) {
+        match self.denial() {
+            Some(denial) => services.turned_away(from, denial),
+            None => tracing::warn!(error = %self, "could not find out whether to let a request in"),
+        }
     }
 }
 
-/// Who asks, for the handlers of REST.
-pub struct Asking(pub Arc<Caller>);
+/// Who asks, for handlers that answer with problem documents.
+pub struct Asking {
+    /// Who it is.
+    pub caller: Arc<Caller>,
+    from: Option<IpAddr>,
+}
+
+impl Asking {
+    /// The answer to what was asked for.
+    pub fn answer(&self, services: &Services, result: Result<HttpResponse, Error>) -> HttpResponse {
+        if let Err(Error::Forbidden(_)) = result {
+            services.turned_away(self.from, Denial::Forbidden);
+        }
+        result.unwrap_or_else(refused)
+    }
+}
 
 impl FromRequest for Asking {
     type Error = Turned;
@@ -174,30 +222,25 @@ impl FromRequest for Asking {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let admitted = async {
-                let services = request.app_data::<Data<Services>>().ok_or(Turned::NoToken)?;
-                Credentials::of(&request)?.admit(services).await
-            };
-            admitted.await.map(Self).inspect_err(|turned| turned.log_request(&request))
+            let services = request.app_data::<Data<Services>>().ok_or(Turned::NoToken)?;
+            let from = from(&request);
+            let admitted = async { Credentials::of(&request)?.admit(services).await };
+            let caller = admitted.await.inspect_err(|turned| turned.note(services, from))?;
+            Ok(Self { caller, from })
         })
     }
 }
 
 impl ResponseError for Turned {
     fn status_code(&self) -> StatusCode {
-        self.status().0
+        self.told().0
     }
 
     fn error_response(&self) -> HttpResponse {
-        let (status, code) = self.status();
-        match self {
-            Self::Failed(error) => refused(error.share()),
-            Self::NoToken | Self::BadToken | Self::ForeignHost => {
-                let mut response = HttpResponse::build(status);
-                self.challenge(&mut response);
-                ProblemDocument::new(status, code, self.to_string()).build(response)
-            }
-        }
+        let (status, code, message) = self.told();
+        let mut response = HttpResponse::build(status);
+        self.challenge(&mut response);
+        ProblemDocument::new(status, code, message).build(response)
     }
 }
 

@@ -4,7 +4,10 @@ use actix_web::{HttpResponse, http::StatusCode};
 
 use super::problem::{Item, ProblemDocument};
 use crate::{
-    domain::problem::{Problem, ProblemCode, Segment},
+    domain::{
+        denial::Denial,
+        problem::{Problem, ProblemCode, Segment},
+    },
     services::{self, Error},
 };
 
@@ -13,7 +16,8 @@ pub fn refused(error: Error) -> HttpResponse {
     match error {
         Error::Rejected(problems) => rejected(problems).response(),
         Error::Forbidden(error) => {
-            ProblemDocument::new(StatusCode::FORBIDDEN, services::FORBIDDEN, error.to_string()).response()
+            ProblemDocument::new(StatusCode::FORBIDDEN, Denial::Forbidden.code(), error.to_string())
+                .response()
         }
         Error::Failed(error) if error.is_unavailable() => {
             tracing::warn!(%error, "the database can't be reached");

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     config::Limits,
     domain::{
+        access::Caller,
         id::{BatchId, TenantId},
         list::{BatchFilter, Order},
         page::{self, Keyed, ListKind, MAX_PAGE, Page, PageArgs},
@@ -49,12 +50,12 @@ async fn list(request: HttpRequest, asking: Asking, services: Data<Services>) ->
         Ok(parameters) => parameters.into_inner(),
         Err(error) => return unreadable(StatusCode::BAD_REQUEST, "BAD_REQUEST", &error.to_string()),
     };
-    answer(list_page(parameters, &asking, &services).await)
+    asking.answer(&services, list_page(parameters, &asking.caller, &services).await)
 }
 
 async fn list_page(
     parameters: ListParameters,
-    Asking(caller): &Asking,
+    caller: &Caller,
     services: &Services,
 ) -> Result<HttpResponse, Error> {
     let ListParameters { limit, cursor, tenant_id } = parameters;
@@ -100,12 +101,12 @@ async fn read(
     id: Path<String>,
     services: Data<Services>,
 ) -> HttpResponse {
-    answer(read_one(&request, &asking, &id, &services).await)
+    asking.answer(&services, read_one(&request, &asking.caller, &id, &services).await)
 }
 
 async fn read_one(
     request: &HttpRequest,
-    Asking(caller): &Asking,
+    caller: &Caller,
     id: &str,
     services: &Services,
 ) -> Result<HttpResponse, Error> {
@@ -123,7 +124,7 @@ async fn read_one(
 
 async fn create(
     request: HttpRequest,
-    Asking(caller): Asking,
+    asking: Asking,
     payload: Payload,
     services: Data<Services>,
     limits: Data<Limits>,
@@ -144,18 +145,19 @@ async fn create(
             return refused(at.problem(ProblemCode::InvalidCharacter, "this is not UTF-8").into());
         }
     }
-    answer(services.create_batch(&caller, draft).await.map(|graph| {
+    let created = services.create_batch(&asking.caller, draft).await.map(|graph| {
         let mut response = shown(StatusCode::CREATED, &graph);
         if let Ok(location) = header::HeaderValue::from_str(&format!("/batch/{}", graph.batch.id)) {
             response.headers_mut().insert(header::LOCATION, location);
         }
         response
-    }))
+    });
+    asking.answer(&services, created)
 }
 
 async fn replace(
     request: HttpRequest,
-    Asking(caller): Asking,
+    asking: Asking,
     id: Path<String>,
     payload: Payload,
     services: Data<Services>,
@@ -170,28 +172,24 @@ async fn replace(
         return refused(At::Root.field("id").problem(ProblemCode::ReadOnly, message).into());
     }
     let replacement = Replacement { expected: precondition::expected(&request), draft: body.draft };
-    let replaced = async { services.replace_batch(&caller, parse(&id)?, replacement).await };
-    answer(replaced.await.map(|graph| shown(StatusCode::OK, &graph)))
+    let replaced = async { services.replace_batch(&asking.caller, parse(&id)?, replacement).await };
+    asking.answer(&services, replaced.await.map(|graph| shown(StatusCode::OK, &graph)))
 }
 
 async fn remove(
     request: HttpRequest,
-    Asking(caller): Asking,
+    asking: Asking,
     id: Path<String>,
     services: Data<Services>,
 ) -> HttpResponse {
-    let removed =
-        async { services.delete_batch(&caller, parse(&id)?, precondition::expected(&request)).await };
-    answer(removed.await.map(|graph| shown(StatusCode::OK, &graph)))
+    let expected = precondition::expected(&request);
+    let removed = async { services.delete_batch(&asking.caller, parse(&id)?, expected).await };
+    asking.answer(&services, removed.await.map(|graph| shown(StatusCode::OK, &graph)))
 }
 
 /// A batch, with the tag of its version.
 fn shown(status: StatusCode, graph: &BatchGraph) -> HttpResponse {
     HttpResponse::build(status).insert_header(precondition::etag(&graph.batch)).json(BatchView::new(graph))
-}
-
-fn answer(result: Result<HttpResponse, Error>) -> HttpResponse {
-    result.unwrap_or_else(refused)
 }
 
 fn parse(id: &str) -> Result<BatchId, Error> {

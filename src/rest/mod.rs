@@ -4,6 +4,7 @@
 
 pub mod auth;
 mod body;
+pub mod crowd;
 mod error;
 mod handlers;
 pub mod payload;

@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     domain::{
         access::{Caller, Identity, Openness, Scope},
+        denial::Denial,
         id::TokenId,
         token::{Secret, Token},
     },
@@ -90,18 +92,32 @@ impl Admission {
 }
 
 impl Services {
-    /// Whoever shows this; `None`: it is no token that is good.
-    pub async fn admit(&self, shown: &str) -> Result<Option<Arc<Caller>>, Error> {
+    /// Whoever shows this, or why that is no token that is good.
+    pub async fn admit(&self, shown: &str) -> Result<Result<Arc<Caller>, Denial>, Error> {
         let Some(secret) = Secret::shown(shown) else {
-            let Some(issuer) = &self.admission.issuer else { return Ok(None) };
-            return Ok(issuer.admit(shown, self.now()).await.map(Arc::new));
+            let Some(issuer) = &self.admission.issuer else { return Ok(Err(Denial::UnknownToken)) };
+            return Ok(issuer.admit(shown, self.now()).await.map(Arc::new).ok_or(Denial::BadJwt));
         };
-        let Some(Read { token, caller, .. }) = self.token(secret.id()).await? else { return Ok(None) };
-        let good = token.hash == secret.hash() && token.is_good(self.now());
-        if good && tokens::is_use_news(&token, self.now()) {
+        let Some(Read { token, caller, .. }) = self.token(secret.id()).await? else {
+            return Ok(Err(Denial::UnknownToken));
+        };
+        if token.hash != secret.hash() {
+            return Ok(Err(Denial::UnknownToken));
+        }
+        if let Err(denial) = token.check(self.now()) {
+            return Ok(Err(denial));
+        }
+        if tokens::is_use_news(&token, self.now()) {
             self.remember_use(&token).await;
         }
-        Ok(good.then_some(caller))
+        Ok(Ok(caller))
+    }
+
+    /// Counts somebody who is turned away, and writes down from where it came.
+    pub fn turned_away(&self, from: Option<IpAddr>, denial: Denial) {
+        self.metrics.denied(denial);
+        let from = from.map(tracing::field::display);
+        tracing::warn!(from, code = denial.code(), reason = denial.name(), "a request was not let in");
     }
 
     /// To whom the server is open without a token.
@@ -147,7 +163,7 @@ impl Services {
             Identity::Subject { expires_at, .. } => Ok(self.now() < *expires_at),
             Identity::Token { id, .. } => {
                 let found = self.token(*id).await?;
-                Ok(found.is_some_and(|read| read.token.is_good(self.now())))
+                Ok(found.is_some_and(|read| read.token.check(self.now()).is_ok()))
             }
         }
     }

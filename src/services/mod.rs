@@ -45,6 +45,7 @@ use crate::{
     },
     issuer::Issuer,
     store::{self, CHUNK, Store},
+    telemetry::Metrics,
 };
 
 /// The use cases, and what they need.
@@ -59,6 +60,7 @@ pub struct Services {
     history: Follower,
     admission: Admission,
     keyring: Option<Keyring>,
+    metrics: Arc<Metrics>,
     stop: watch::Sender<bool>,
 }
 
@@ -73,6 +75,8 @@ pub struct Settings {
     pub issuer: Option<Issuer>,
     /// The keys that seal credentials; `None`: there are none, and no credentials are taken.
     pub keyring: Option<Keyring>,
+    /// Where it is counted what they do.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Why something was not done.
@@ -113,9 +117,6 @@ pub const UNAVAILABLE: (&str, &str) =
 pub const INTERNAL: (&str, &str) =
     ("INTERNAL", "this failed, and the fault is Sluice's; the server's log says more");
 
-/// The code of what a caller may not do.
-pub const FORBIDDEN: &str = "FORBIDDEN";
-
 /// What the database says when it stands against us, as far as callers need to know.
 pub use store::Error as Failure;
 
@@ -135,20 +136,30 @@ impl Services {
     /// The use cases on this store. Must be called on a Tokio runtime: claims and reports gather in
     /// tasks of their own.
     pub fn new(store: Store, clock: Clock, settings: Settings) -> Self {
-        let Settings { limits, openness, issuer, keyring } = settings;
+        let Settings { limits, openness, issuer, keyring, metrics } = settings;
         let wakeups = Arc::new(Wakeups::default());
-        let runs = Runs { store: store.clone(), clock: clock.clone(), wakeups: wakeups.clone() };
+        let runs = Runs {
+            store: store.clone(),
+            clock: clock.clone(),
+            wakeups: wakeups.clone(),
+            metrics: metrics.clone(),
+        };
         let (stop, stopped) = watch::channel(false);
         let reports = runs::reports(&runs);
         let claims = ClaimQueue::start(runs, stopped);
         let history = history::follower(&store, &clock, &wakeups);
         let admission = Admission::new(openness, issuer, &wakeups);
-        Self { store, clock, limits, wakeups, reports, claims, history, admission, keyring, stop }
+        Self { store, clock, limits, wakeups, reports, claims, history, admission, keyring, metrics, stop }
     }
 
     /// The wake-ups of this server.
     pub fn wakeups(&self) -> &Arc<Wakeups> {
         &self.wakeups
+    }
+
+    /// Where it is counted what happens.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// The time of day.

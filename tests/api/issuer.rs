@@ -57,7 +57,8 @@ fn trust(config: &mut Config, keys: KeySet) {
     });
 }
 
-fn by_file(config: &mut Config) {
+/// A server that trusts an issuer, whose keys are in a file.
+pub fn by_file(config: &mut Config) {
     PUBLISHED.set(Some(tempfile::tempdir().unwrap()));
     fs::write(published(), key_set(&[A])).unwrap();
     trust(config, KeySet::File(published()));
@@ -98,6 +99,11 @@ fn claims(changes: Value) -> Value {
 fn signed(by: (&str, &str), claims: &Value) -> String {
     let header = Header { kid: Some(by.0.into()), ..Header::new(Algorithm::EdDSA) };
     encode(&header, claims, &key(by)).unwrap()
+}
+
+/// A token of the issuer for who may do everything.
+pub fn vouched() -> String {
+    signed(A, &claims(json!({})))
 }
 
 async fn status(app: &TestApp, token: &str) -> StatusCode {

@@ -13,6 +13,7 @@ mod documents;
 mod history;
 mod invariants;
 mod issuer;
+mod metrics;
 mod one_round;
 mod operations;
 mod pages;

@@ -29,7 +29,8 @@ fn hasty(config: &mut Config) {
     config.limits.running = Duration::from_millis(50);
 }
 
-fn crowded(config: &mut Config) {
+/// A server where nobody may have much under way.
+pub fn crowded(config: &mut Config) {
     config.limits.crowd = CrowdLimits { requests: 2, live: 1 };
 }
 

@@ -8,13 +8,13 @@ use std::collections::{HashMap, HashSet};
 
 use apollo_compiler::ast::{Definition, Document, OperationDefinition, Selection};
 
-use crate::domain::documents::DocumentLimits;
+use crate::domain::{documents::DocumentLimits, refusal::Refusal};
 
 /// A limit that a document is over.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Excess {
-    /// The code of the error.
-    pub code: &'static str,
+    /// Which limit.
+    pub refusal: Refusal,
     /// What the limit is, and how much there was.
     pub message: String,
 }
@@ -151,7 +151,7 @@ pub fn check(document: &Document, limits: &DocumentLimits) -> Result<(), Excess>
             fragments.entry(fragment.name.as_str()).or_insert(shape);
         }
     }
-    within("TOO_MANY_FRAGMENTS", "the document defines", definitions, "fragments", limits.fragments)?;
+    within(Refusal::TooManyFragments, "the document defines", definitions, "fragments", limits.fragments)?;
     let fragments = measured(&fragments);
     operations.iter().try_for_each(|operation| operation.total(&fragments).check(limits))
 }
@@ -159,22 +159,22 @@ pub fn check(document: &Document, limits: &DocumentLimits) -> Result<(), Excess>
 impl Measure {
     fn check(&self, limits: &DocumentLimits) -> Result<(), Excess> {
         let spread = "the operation, with its fragments where they are spread, has";
-        within("TOO_MANY_ALIASES", spread, self.aliases, "aliases", limits.aliases)?;
-        within("TOO_MANY_DIRECTIVES", spread, self.directives, "directives", limits.directives)?;
-        within("TOO_MANY_ROOT_FIELDS", spread, self.root_fields, "root fields", limits.root_fields)?;
-        within("QUERY_TOO_COMPLEX", spread, self.fields, "fields", limits.fields)?;
+        within(Refusal::TooManyAliases, spread, self.aliases, "aliases", limits.aliases)?;
+        within(Refusal::TooManyDirectives, spread, self.directives, "directives", limits.directives)?;
+        within(Refusal::TooManyRootFields, spread, self.root_fields, "root fields", limits.root_fields)?;
+        within(Refusal::QueryTooComplex, spread, self.fields, "fields", limits.fields)?;
         let nests = "the operation nests selections";
-        within("QUERY_TOO_DEEP", nests, self.depth, "levels deep", limits.depth)
+        within(Refusal::QueryTooDeep, nests, self.depth, "levels deep", limits.depth)
     }
 }
 
-fn within(code: &'static str, what: &str, count: usize, of: &str, limit: usize) -> Result<(), Excess> {
+fn within(refusal: Refusal, what: &str, count: usize, of: &str, limit: usize) -> Result<(), Excess> {
     if count <= limit {
         return Ok(());
     }
     // Numbers that are as large as they get stand for larger ones.
     let count = if count == usize::MAX { format!("at least {count}") } else { count.to_string() };
-    Err(Excess { code, message: format!("{what} {count} {of}; at most {limit} are allowed") })
+    Err(Excess { refusal, message: format!("{what} {count} {of}; at most {limit} are allowed") })
 }
 
 #[cfg(test)]
@@ -193,7 +193,7 @@ mod tests {
 
     fn checked(document: &str) -> Result<(), String> {
         let document = Document::parse(document, "").unwrap();
-        check(&document, &LIMITS).map_err(|excess| format!("{}: {}", excess.code, excess.message))
+        check(&document, &LIMITS).map_err(|excess| format!("{}: {}", excess.refusal.code(), excess.message))
     }
 
     fn code(document: &str) -> String {
@@ -264,7 +264,7 @@ mod tests {
         let limits = DocumentLimits { fragments: 20_000, root_fields: usize::MAX - 1, ..LIMITS };
         let document = Document::parse(bomb(10_000), "").unwrap();
         let excess = check(&document, &limits).unwrap_err();
-        assert_eq!((excess.code, excess.message.contains("at least")), ("TOO_MANY_ROOT_FIELDS", true));
+        assert_eq!((excess.refusal, excess.message.contains("at least")), (Refusal::TooManyRootFields, true));
     }
 
     #[test]

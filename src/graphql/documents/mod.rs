@@ -40,7 +40,10 @@ pub use self::known::{Asked, DocumentHash, Registered};
 
 use self::{cache::Cache, convert::Converter, cost::Cost, lines::Lines};
 use super::{response::Executed, schema::sdl};
-use crate::domain::documents::DocumentLimits;
+use crate::{
+    domain::{documents::DocumentLimits, refusal::Refusal},
+    telemetry::{Lookup, Metrics},
+};
 
 /// What apollo-compiler's introspection lacks and ours has.
 const IS_ONE_OF: &str = "\nextend type __Type { isOneOf: Boolean }";
@@ -69,6 +72,7 @@ pub struct Documents {
     texts: Cache<String>,
     /// Nothing but these may run.
     registered: Option<Registered>,
+    metrics: Arc<Metrics>,
 }
 
 /// A document that may run.
@@ -90,10 +94,15 @@ pub struct Operation {
 
 impl Documents {
     /// No documents yet, but those that are registered. What is wrong with one of these is a sentence.
-    pub fn new(limits: DocumentLimits, registered: Option<Registered>) -> Result<Self, String> {
+    pub fn new(
+        limits: DocumentLimits,
+        registered: Option<Registered>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, String> {
         // Here, not under the first request.
         LazyLock::force(&SCHEMA);
-        let documents = Self { limits, known: Cache::default(), texts: Cache::default(), registered };
+        let documents =
+            Self { limits, known: Cache::default(), texts: Cache::default(), registered, metrics };
         for (name, text) in documents.registered.iter().flat_map(Registered::named) {
             documents.get(text).map_err(|refused| format!("{name}: {}", refused.json))?;
         }
@@ -111,14 +120,14 @@ impl Documents {
                     (None, Some(text)) => self.get(self.allowed(&text)?),
                     // The words for which Apollo's clients look.
                     (None, None) => {
-                        Err(Executed::refusal("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"))
+                        Err(Executed::refusal(Refusal::PersistedQueryNotFound, "PersistedQueryNotFound"))
                     }
                 }
             }
             Asked::Both(text, hash) => {
                 if DocumentHash::of(text) != *hash {
                     let message = "`persistedQuery.sha256Hash` is not the SHA-256 of `query`";
-                    return Err(Executed::refusal("PERSISTED_QUERY_MISMATCH", message));
+                    return Err(Executed::refusal(Refusal::PersistedQueryMismatch, message));
                 }
                 let document = self.get(self.allowed(text)?)?;
                 if !may_hold_credentials(text) {
@@ -137,14 +146,16 @@ impl Documents {
             return Ok(text);
         }
         let message = "this server runs registered operations only, and this is none of them";
-        Err(Executed::refusal("OPERATION_NOT_REGISTERED", message))
+        Err(Executed::refusal(Refusal::OperationNotRegistered, message))
     }
 
     /// The document with this text, or why it is refused.
     fn get(&self, text: &str) -> Result<Arc<Document>, Executed> {
         if let Some(known) = self.known.get(text) {
+            self.metrics.looked_up(Lookup::Hit);
             return Ok(known);
         }
+        self.metrics.looked_up(Lookup::Miss);
         let (document, tokens) = self.read(text)?;
         let document = Arc::new(document);
         if !may_hold_credentials(text) {
@@ -162,17 +173,17 @@ impl Documents {
         let message = format!(
             "the operation costs {cost}; at most {limit} are allowed. Ask for smaller pages or fewer fields"
         );
-        Err(Executed::refusal("COST_TOO_HIGH", &message))
+        Err(Executed::refusal(Refusal::CostTooHigh, &message))
     }
 
     fn read(&self, text: &str) -> Result<(Document, usize), Executed> {
         let (read, tokens) = syntax::parse(text, &self.limits)?;
         measure::check(&read, &self.limits)
-            .map_err(|excess| Executed::refusal(excess.code, &excess.message))?;
+            .map_err(|excess| Executed::refusal(excess.refusal, &excess.message))?;
         let lines = Lines::new(text);
         let document = validate::validate(&read, &lines, &SCHEMA, &self.limits)
             .and_then(|valid| Document::of(&valid, &lines).map_err(|error| vec![error]))
-            .map_err(|errors| Executed::refused(errors, "GRAPHQL_VALIDATION_FAILED"))?;
+            .map_err(|errors| Executed::refused(errors, Refusal::ValidationFailed))?;
         Ok((document, tokens))
     }
 }
@@ -211,7 +222,7 @@ impl Document {
 
     /// The operation that shall run.
     pub fn operation(&self, name: Option<&str>) -> Result<&Operation, Executed> {
-        let refused = |message: &str| Executed::refusal("GRAPHQL_VALIDATION_FAILED", message);
+        let refused = |message: &str| Executed::refusal(Refusal::ValidationFailed, message);
         match (name, self.operations.as_slice()) {
             (None, [operation]) => Ok(operation),
             (None, _) => Err(refused("the document has several operations: name one in `operationName`")),
@@ -264,7 +275,7 @@ impl Operation {
         });
         let misfits: Vec<ServerError> = misfits.collect();
         if !misfits.is_empty() {
-            return Err(Executed::refused(misfits, "GRAPHQL_VALIDATION_FAILED"));
+            return Err(Executed::refused(misfits, Refusal::ValidationFailed));
         }
         let mut variables = Variables::from_json(values);
         for (name, value) in &self.defaults {
@@ -286,7 +297,7 @@ mod tests {
     use super::*;
 
     fn is_kept(text: &str) -> bool {
-        let documents = Documents::new(DocumentLimits::DEFAULT, None).unwrap();
+        let documents = Documents::new(DocumentLimits::DEFAULT, None, Arc::default()).unwrap();
         let [first, second] = [documents.get(text), documents.get(text)].map(Result::unwrap);
         Arc::ptr_eq(&first, &second)
     }

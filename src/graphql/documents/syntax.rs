@@ -15,7 +15,7 @@ use super::{
     lines::Lines,
     validate::{server_error, shown},
 };
-use crate::domain::documents::DocumentLimits;
+use crate::domain::{documents::DocumentLimits, refusal::Refusal};
 
 /// How deep values, types and selections may stand in each other for the parser, which is recursive. For
 /// selections the lower limit of [`DocumentLimits::depth`] holds, which can say how deep they are.
@@ -42,12 +42,10 @@ pub fn parse(text: &str, limits: &DocumentLimits) -> Result<(Document, usize), E
         Some((place, token)) => {
             let message = format!("syntax error: unexpected `{token}`");
             let error = server_error(&message, Lines::new(text).position(place));
-            Err(Executed::refused(vec![error], PARSE_FAILED))
+            Err(Executed::refused(vec![error], Refusal::ParseFailed))
         }
     }
 }
-
-const PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
 
 fn check_limits(parser: &Parser, limits: &DocumentLimits) -> Result<(), Executed> {
     let DocumentLimits { tokens, depth, .. } = *limits;
@@ -55,7 +53,7 @@ fn check_limits(parser: &Parser, limits: &DocumentLimits) -> Result<(), Executed
         let message = format!(
             "the document nests more than {NESTING} levels deep; at most {depth} are allowed for selections"
         );
-        return Err(Executed::refusal("QUERY_TOO_DEEP", &message));
+        return Err(Executed::refusal(Refusal::QueryTooDeep, &message));
     }
     if parser.tokens_reached() > tokens {
         return Err(too_long(&format!("more than {tokens} tokens"), tokens));
@@ -65,13 +63,13 @@ fn check_limits(parser: &Parser, limits: &DocumentLimits) -> Result<(), Executed
 
 fn too_long(there: &str, most: usize) -> Executed {
     let message = format!("the document has {there}; at most {most} are allowed");
-    Executed::refusal("DOCUMENT_TOO_LONG", &message)
+    Executed::refusal(Refusal::DocumentTooLong, &message)
 }
 
 /// The first error. Those that follow it mostly follow from it.
 fn syntax_error(errors: &DiagnosticList, text: &str) -> Executed {
     let first = errors.iter().next().map(|error| shown(&error, &Lines::new(text)));
-    Executed::refused(first.into_iter().collect(), PARSE_FAILED)
+    Executed::refused(first.into_iter().collect(), Refusal::ParseFailed)
 }
 
 /// The first token of `text`, and its place, that is not in the document.

@@ -49,26 +49,12 @@ use self::{
     socket::Socket,
 };
 use super::graphql::Served;
-use crate::config::Origin;
+use crate::telemetry::Live;
 
 /// Whether the client wants a WebSocket.
 pub fn is_wanted(request: &HttpRequest) -> bool {
     let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok());
     upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
-}
-
-/// Whether a browser sends this on behalf of a page of another host that is not allowed to. Browsers let any page open a
-/// WebSocket to anywhere, and say only where the page is from.
-pub fn is_foreign(request: &HttpRequest, allowed: &[Origin]) -> bool {
-    let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
-    let Some(origin) = header(header::ORIGIN) else { return false };
-    if allowed.iter().any(|allowed| origin.eq_ignore_ascii_case(allowed.as_str())) {
-        return false;
-    }
-    let Some((scheme, host)) = origin.split_once("://") else { return true };
-    let default_port = if scheme == "https" { ":443" } else { ":80" };
-    let without_port = |host: &str| host.strip_suffix(default_port).unwrap_or(host).to_ascii_lowercase();
-    header(header::HOST).is_none_or(|own| without_port(own) != without_port(host))
 }
 
 /// Makes a WebSocket of the connection. The response begins it.
@@ -86,7 +72,9 @@ pub async fn open(
     let chosen = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL).and_then(|name| name.to_str().ok());
     let protocol = chosen.and_then(Protocol::named);
     let (outlet, response) = Outlet::new(session, response, limits.live.patience, stop.clone());
+    let open = served.services.metrics().opened(Live::WebSocket);
     rt::spawn(async move {
+        let _open = open;
         match protocol {
             Some(protocol) => Socket::new(protocol, schema, door, limits, outlet).serve(messages, stop).await,
             None => outlet.close(Close::new(4406, "Subprotocol not acceptable")).await,

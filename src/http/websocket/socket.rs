@@ -16,10 +16,9 @@ use super::{
 };
 use crate::{
     config::Limits,
-    domain::access::Caller,
-    graphql::{Allowed, Executed, Operation, Requester, Schema},
-    http::crowd::Place,
-    rest::auth::Turned,
+    domain::{access::Caller, refusal::Refusal},
+    graphql::{Allowed, Operation, Requester, Schema},
+    rest::{auth::Turned, crowd::Place},
     services,
 };
 
@@ -138,17 +137,14 @@ impl Socket {
     }
 
     async fn open(&mut self, payload: Option<&Map<String, Value>>) -> Result<(), End> {
-        let caller = self.door.admit(payload).await.map_err(|turned| {
-            turned.log(self.door.from());
-            match turned {
-                Turned::Failed(_) => Close::new(1011, services::UNAVAILABLE.1),
-                Turned::NoToken | Turned::BadToken | Turned::ForeignHost => {
-                    Close::new(4403, format!("Forbidden: {turned}"))
-                }
+        let (caller, place) = self.door.admit(payload).await.map_err(|turned| match turned {
+            Turned::Failed(_) => Close::new(1011, services::UNAVAILABLE.1),
+            // RFC 6455 knows no code for it, but the registry that it begins does: "try again later".
+            Turned::Crowded(full) => Close::new(1013, full.to_string()),
+            Turned::NoToken | Turned::BadToken(_) | Turned::ForeignHost(_) | Turned::ForeignOrigin => {
+                Close::new(4403, format!("Forbidden: {turned}"))
             }
         })?;
-        // RFC 6455 knows no code for it, but the registry that it begins does: "try again later".
-        let place = self.door.enter(&caller).map_err(|full| Close::new(1013, full.to_string()))?;
         self.leaves = self.door.leaves(caller.clone());
         self.phase = Phase::Open(caller, place);
         self.say(ServerMessage::Ack).await?;
@@ -159,14 +155,15 @@ impl Socket {
         let Phase::Open(caller, _) = &self.phase else {
             return Err(Close::new(4401, "Unauthorized").into());
         };
-        let requester = Requester { caller: caller.clone(), allowed: Allowed::All };
+        let (caller, from) = (caller.clone(), self.door.from());
+        let requester = Requester { caller, allowed: Allowed::All, from };
         if self.operations.has(&id) {
             return Err(Close::new(4409, format!("Subscriber for {id} already exists")).into());
         }
         let most = self.limits.live.operations;
         if self.operations.len() >= most {
             let message = format!("no more than {most} operations run at once on one WebSocket");
-            let executed = Executed::refusal("TOO_MANY_OPERATIONS", &message);
+            let executed = self.schema.refuse(Refusal::TooManyOperations, &message);
             return self.say(ServerMessage::Item { id: &id, executed: &executed }).await;
         }
         match self.schema.stream(operation, requester) {

@@ -51,6 +51,7 @@ impl Runs {
         let started = self.start(db, claims, &handed).await?;
         let next_backoff_end = claims::next_backoff_end(db).await?;
         transaction.commit().await?;
+        self.metrics.started(started.iter().map(Vec::len).sum());
         if let Some(expiry) = started.iter().flatten().map(|started| started.expires_at).min() {
             self.wakeups.expires(expiry);
             self.wakeups.changed(&[Topic::History]);

@@ -30,6 +30,7 @@ use crate::{
         settle::{Refused, Report},
     },
     store::{self, Store, attempts},
+    telemetry::Metrics,
 };
 
 /// The most reports that one transaction takes, unless a single request has more.
@@ -43,6 +44,7 @@ pub struct Runs {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) wakeups: Arc<Wakeups>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// What came of ending expired leases.

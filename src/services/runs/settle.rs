@@ -27,6 +27,7 @@ use crate::{
         self, Db, attempts, jobs,
         runs::{self, Required},
     },
+    telemetry::ReportOutcome,
 };
 
 /// A report.
@@ -65,12 +66,16 @@ impl Runs {
         leases.dedup();
         let transaction = self.store.write().await?;
         let mut round = Round::open(transaction.db(), &leases, &self.clock).await?;
+        let outcomes: Vec<_> = reports.iter().map(|made| ReportOutcome::of(&made.report)).collect();
         let mut answers = Vec::with_capacity(reports.len());
         for reporting in reports {
             answers.push(round.report(reporting)?);
         }
         let topics = round.write(transaction.db()).await?;
         transaction.commit().await?;
+        for (outcome, answer) in outcomes.into_iter().zip(&answers) {
+            self.metrics.reported(if answer.is_ok() { outcome } else { ReportOutcome::Refused });
+        }
         self.wakeups.changed(topics);
         let job = |id: JobId| round.jobs.get(&id).cloned().map(Arc::new).ok_or(Refused::LeaseLost);
         Ok(answers.into_iter().map(|answer| answer.and_then(job)).collect())

@@ -1,6 +1,14 @@
-//! What Sluice says while it runs.
+//! What Sluice says while it runs: log lines and metrics.
+
+mod labels;
+mod metrics;
 
 use tracing_subscriber::EnvFilter;
+
+pub use self::{
+    labels::{Live, Lookup, ReportOutcome, StatusClass, Surface},
+    metrics::{CONTENT_TYPE, Metrics, Open},
+};
 
 /// Writes events to standard error: warnings and what Sluice itself finds worth saying, or whatever
 /// `RUST_LOG` asks for.
