@@ -15,7 +15,11 @@ struct Room {
 const ROOMS: [Room; 17] = [
     Room { name: "domain", rooms: &[], crates: &[] },
     Room { name: "clock", rooms: &[], crates: &[] },
-    Room { name: "telemetry", rooms: &["domain"], crates: &["prometheus_client", "tracing_subscriber"] },
+    Room {
+        name: "telemetry",
+        rooms: &["clock", "domain"],
+        crates: &["prometheus_client", "tracing_subscriber"],
+    },
     Room { name: "config", rooms: &["domain", "issuer"], crates: &[] },
     Room { name: "issuer", rooms: &["domain"], crates: &["jsonwebtoken", "ureq"] },
     Room { name: "keyfile", rooms: &["config", "domain"], crates: &[] },

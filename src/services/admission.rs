@@ -26,6 +26,7 @@ use crate::{
     },
     issuer::Issuer,
     store::tokens,
+    telemetry::{DenialLog, Line},
 };
 
 /// How long what was read is believed.
@@ -36,12 +37,13 @@ const LOOK: TimeDelta = TimeDelta::seconds(5);
 /// How many tokens are remembered.
 const REMEMBERED: usize = 10_000;
 
-/// What is known of tokens.
+/// What is known of tokens, and of who was turned away.
 #[derive(Debug)]
 pub struct Admission {
     openness: Openness,
     issuer: Option<Issuer>,
     known: Mutex<Known>,
+    denials: DenialLog,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,8 @@ impl Admission {
     pub fn new(openness: Openness, issuer: Option<Issuer>, wakeups: &Wakeups) -> Self {
         let news = wakeups.subscribe(Topic::Access);
         let made = Made::NotAt(DateTime::<Utc>::MIN_UTC);
-        Self { openness, issuer, known: Mutex::new(Known { news, tokens: HashMap::new(), made }) }
+        let known = Mutex::new(Known { news, tokens: HashMap::new(), made });
+        Self { openness, issuer, known, denials: DenialLog::default() }
     }
 
     /// What is known, and still to be believed.
@@ -113,11 +116,24 @@ impl Services {
         Ok(Ok(caller))
     }
 
-    /// Counts somebody who is turned away, and writes down from where it came.
+    /// Counts somebody who is turned away, and writes down from where it came, unless that was done often enough.
     pub fn turned_away(&self, from: Option<IpAddr>, denial: Denial) {
         self.metrics.denied(denial);
+        let Some(Line { left_out, left_out_of_others }) =
+            self.admission.denials.line(from, denial, self.now())
+        else {
+            return;
+        };
         let from = from.map(tracing::field::display);
-        tracing::warn!(from, code = denial.code(), reason = denial.name(), "a request was not let in");
+        let some = |lines: u64| (lines > 0).then_some(lines);
+        tracing::warn!(
+            from,
+            code = denial.code(),
+            reason = denial.name(),
+            left_out = some(left_out),
+            left_out_of_others = some(left_out_of_others),
+            "a request was not let in"
+        );
     }
 
     /// To whom the server is open without a token.

@@ -1,11 +1,13 @@
 //! What Sluice says while it runs: log lines and metrics.
 
+mod denials;
 mod labels;
 mod metrics;
 
 use tracing_subscriber::EnvFilter;
 
 pub use self::{
+    denials::{DenialLog, Line},
     labels::{Live, Lookup, ReportOutcome, StatusClass, Surface},
     metrics::{CONTENT_TYPE, Metrics, Open},
 };
