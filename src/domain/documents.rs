@@ -1,6 +1,6 @@
 //! How much a GraphQL document may ask for. Plain numbers: the config gives them, `graphql` keeps them.
 
-/// What is refused of a document, before anything of it runs.
+/// What is refused of a document and its variables, before anything of it runs.
 #[derive(Debug, Clone, Copy)]
 pub struct DocumentLimits {
     /// The longest document, in bytes.
@@ -21,6 +21,12 @@ pub struct DocumentLimits {
     pub fragments: usize,
     /// The highest cost of an operation: about how many values its answer may have.
     pub cost: u64,
+    /// The longest values of all variables together, in bytes as JSON without spaces.
+    pub variable_bytes: usize,
+    /// How deep the values of variables may nest: the object of all of them is the first level.
+    pub variable_depth: usize,
+    /// The most items in one list, in the document or in the variables.
+    pub list_items: usize,
     /// Whether the schema may be asked for.
     pub introspection: Introspection,
 }
@@ -36,7 +42,8 @@ pub enum Introspection {
 
 impl DocumentLimits {
     /// What holds unless something else is asked for. GraphiQL's introspection takes 18 of the levels;
-    /// 50 batches with all that they have cost a third of what an operation may.
+    /// 50 batches with all that they have cost a third of what an operation may. A list has room for all jobs of
+    /// the largest batch.
     pub const DEFAULT: Self = Self {
         bytes: 256 * 1024,
         tokens: 50_000,
@@ -47,6 +54,9 @@ impl DocumentLimits {
         root_fields: 100,
         fragments: 200,
         cost: 100_000,
+        variable_bytes: 1024 * 1024,
+        variable_depth: 64,
+        list_items: 10_000,
         introspection: Introspection::Shown,
     };
 }

@@ -23,6 +23,12 @@ pub enum Refusal {
     TooManyFragments,
     /// It costs too much.
     CostTooHigh,
+    /// The values of its variables are longer than allowed.
+    VariablesTooLarge,
+    /// The values of its variables nest too deep.
+    VariablesTooDeep,
+    /// A list among its values has too many items.
+    ListTooLong,
     /// It comes with too many others.
     TooManyOperations,
     /// It took too long.
@@ -41,7 +47,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::ParseFailed,
         Self::ValidationFailed,
         Self::DocumentTooLong,
@@ -52,6 +58,9 @@ impl Refusal {
         Self::TooManyRootFields,
         Self::TooManyFragments,
         Self::CostTooHigh,
+        Self::VariablesTooLarge,
+        Self::VariablesTooDeep,
+        Self::ListTooLong,
         Self::TooManyOperations,
         Self::TooSlow,
         Self::MethodNotAllowed,
@@ -74,6 +83,9 @@ impl Refusal {
             Self::TooManyRootFields => "TOO_MANY_ROOT_FIELDS",
             Self::TooManyFragments => "TOO_MANY_FRAGMENTS",
             Self::CostTooHigh => "COST_TOO_HIGH",
+            Self::VariablesTooLarge => "VARIABLES_TOO_LARGE",
+            Self::VariablesTooDeep => "VARIABLES_TOO_DEEP",
+            Self::ListTooLong => "LIST_TOO_LONG",
             Self::TooManyOperations => "TOO_MANY_OPERATIONS",
             Self::TooSlow => "TOO_SLOW",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",

@@ -1,5 +1,7 @@
 //! Responses: what became of an operation, as JSON and with our codes.
 
+use std::time::Duration;
+
 use async_graphql::{Pos, Response, ServerError, Value};
 
 use super::json::Json;
@@ -45,6 +47,14 @@ impl Executed {
     /// A refusal with one message, about the request as a whole.
     pub(super) fn refusal(refusal: Refusal, message: &str) -> Self {
         Self::refused(vec![ServerError::new(message, None)], refusal)
+    }
+
+    /// The response of an operation that was given up after this time.
+    pub(super) fn too_slow(limit: Duration) -> Self {
+        let message = format!(
+            "the operation took longer than {limit:?} and was given up; what it was writing may be there or not"
+        );
+        Self::refusal(Refusal::TooSlow, &message)
     }
 
     /// What the executor answered; with what the operation cost, where that shall be shown.

@@ -1,9 +1,10 @@
 //! The schema: what it is made of, and how an operation runs through it.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use async_graphql::{Request, SDLExportOptions, SchemaBuilder, ValidationMode, parser::types::OperationType};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, future::Either, stream::once};
+use tokio::time::timeout;
 
 use super::{
     documents::{Asked, Documents, Registered},
@@ -122,18 +123,39 @@ impl Schema {
 
     /// Runs one operation of any type as a stream: of one response for a query or a mutation, of one
     /// after the other for a subscription. The next one is worked out once it is asked for; whoever
-    /// drops the stream stops the operation. An error is what was refused before anything ran.
+    /// drops the stream stops the operation, and a query or a mutation that takes longer than `limit` is given up.
+    /// An error is what was refused before anything ran.
     pub fn stream(
         &self,
         operation: Operation,
         requester: Requester,
+        limit: Duration,
     ) -> Result<impl Stream<Item = Executed> + Send + use<>, Executed> {
         let (services, from) = (self.services.clone(), requester.from);
         let ready = self.ready(operation, requester).inspect_err(|refused| count(&services, from, refused));
-        let Ready { request, cost, .. } = ready?;
-        let executed = move |response| Executed::of(response, cost);
-        let count = move |executed: &Executed| count(&services, from, executed);
-        Ok(self.inner.execute_stream(request).map(executed).inspect(count))
+        let Ready { request, operation_type, cost } = ready?;
+        let executed = match operation_type {
+            OperationType::Subscription => {
+                let responses = self.inner.execute_stream(request);
+                Either::Left(responses.map(move |response| Executed::of(response, cost)))
+            }
+            OperationType::Query | OperationType::Mutation => {
+                let inner = self.inner.clone();
+                Either::Right(once(async move {
+                    let response = timeout(limit, inner.execute(request)).await;
+                    response
+                        .map_or_else(|_| Executed::too_slow(limit), |response| Executed::of(response, cost))
+                }))
+            }
+        };
+        Ok(executed.inspect(move |executed| count(&services, from, executed)))
+    }
+
+    /// The response of an operation that whoever let it run has given up after this time.
+    pub fn give_up(&self, limit: Duration) -> Executed {
+        let given_up = Executed::too_slow(limit);
+        count(&self.services, None, &given_up);
+        given_up
     }
 
     /// The response of an operation that is refused before it comes here.
@@ -154,6 +176,7 @@ impl Schema {
             let message = "mutations are sent with POST, not with GET";
             return Err(Executed::refusal(Refusal::MethodNotAllowed, message));
         }
+        self.documents.check_variables(&asked.variables)?;
         let variables = operation.variables(asked.variables)?;
         let cost = operation.cost(&variables);
         self.documents.check_cost(cost)?;

@@ -212,7 +212,7 @@ async fn run(
 ) -> HttpResponse {
     if media == Media::EventStream {
         let leaves = served.services.leaves(requester.caller.clone());
-        return match served.schema.stream(operation, requester) {
+        return match served.schema.stream(operation, requester, served.limits.running) {
             Err(executed) if executed.outcome == Outcome::Refused(Refusal::MethodNotAllowed) => {
                 response(executed, media)
             }
@@ -237,13 +237,7 @@ async fn execute(served: &Served, operation: Operation, requester: Requester) ->
             tracing::error!(%failure, "an operation came to no end");
             None
         }
-        Err(_) => {
-            let message = format!(
-                "the operation took longer than {:?} and was given up; what it was writing may be there or not",
-                served.limits.running
-            );
-            Some(served.schema.refuse(Refusal::TooSlow, &message))
-        }
+        Err(_) => Some(served.schema.give_up(served.limits.running)),
     }
 }
 

@@ -58,6 +58,7 @@ pub fn start(
 ) -> std::io::Result<Server> {
     let limits = config.limits;
     let stopping = CancellationToken::new();
+    let crowd = Arc::new(Crowd::new(limits.crowd));
     let served = graphql::Served {
         schema,
         services: services.clone(),
@@ -65,13 +66,14 @@ pub fn start(
         limits,
         stop: stopping.clone(),
         origins: config.origins.clone().into(),
-        crowd: Arc::new(Crowd::new(limits.crowd)),
+        crowd: crowd.clone(),
     };
     let origins = config.origins.clone();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(Data::new(served.clone()))
             .app_data(Data::from(services.clone()))
+            .app_data(Data::from(crowd.clone()))
             .app_data(Data::new(limits))
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
             .wrap(DefaultHeaders::new().add(("server", "sluice")))

@@ -13,7 +13,11 @@ use actix_web::{
 };
 use futures_util::future::LocalBoxFuture;
 
-use super::{crowd::Full, error::refused, problem::ProblemDocument};
+use super::{
+    crowd::{Crowd, Full, Kind, Place},
+    error::refused,
+    problem::ProblemDocument,
+};
 use crate::{
     domain::{
         access::{Caller, Openness},
@@ -198,11 +202,13 @@ impl Turned {
     }
 }
 
-/// Who asks, for handlers that answer with problem documents.
+/// Who asks, for handlers that answer with problem documents. It has a place in the crowd until it is dropped.
 pub struct Asking {
     /// Who it is.
     pub caller: Arc<Caller>,
     from: Option<IpAddr>,
+    #[expect(dead_code, reason = "dropping it leaves the place")]
+    place: Place,
 }
 
 impl Asking {
@@ -223,10 +229,14 @@ impl FromRequest for Asking {
         let request = request.clone();
         Box::pin(async move {
             let services = request.app_data::<Data<Services>>().ok_or(Turned::NoToken)?;
+            let crowd = request.app_data::<Data<Crowd>>().ok_or(Turned::NoToken)?;
             let from = from(&request);
-            let admitted = async { Credentials::of(&request)?.admit(services).await };
-            let caller = admitted.await.inspect_err(|turned| turned.note(services, from))?;
-            Ok(Self { caller, from })
+            let admitted = async {
+                let caller = Credentials::of(&request)?.admit(services).await?;
+                let place = crowd.enter(&caller, Kind::Request)?;
+                Ok(Self { caller, from, place })
+            };
+            admitted.await.inspect_err(|turned: &Turned| turned.note(services, from))
         })
     }
 }

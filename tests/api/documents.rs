@@ -315,6 +315,38 @@ on_both! {
         assert!(one["data"].is_object(), "a list of one may be written as its item: {one}");
     }
 
+    async fn variables_that_hold_too_much_are_refused_before_anything_runs(app: TestApp) {
+        let nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }";
+        let connect = "mutation ($config: JSON!) { createConnection(input: { name: \"a\", provider: \"csv\", config: $config }) {
+            connection { id } userErrors { message } } }";
+        let nested = |lists: usize| {
+            let list = format!("{}{}", "[".repeat(lists), "]".repeat(lists));
+            let value: Value = serde_json::from_str(&list).unwrap();
+            json!({ "config": { "a": value } })
+        };
+        let mut socket = app.open_socket().await;
+        for (query, variables, expected, told) in [
+            (nodes, json!({ "ids": vec!["x"; 10_001] }), "LIST_TOO_LONG", "has 10001 items; at most 10000 are allowed"),
+            (connect, nested(63), "VARIABLES_TOO_DEEP", "nest 65 levels deep; at most 64 are allowed"),
+            (connect, json!({ "config": { "a": "x".repeat(1 << 20) } }), "VARIABLES_TOO_LARGE", "at most 1048576 are allowed"),
+        ] {
+            let response = app.graphql(query, variables.clone()).await;
+            assert_eq!((response.get("data"), code(&response).as_str()), (None, expected));
+            assert!(message(&response).contains(told), "{response}");
+            socket.say(json!({ "id": "1", "type": "subscribe", "payload": { "query": query, "variables": variables } })).await;
+            let heard = socket.hear().await;
+            assert_eq!((&heard["type"], &heard["payload"]), (&json!("error"), &response["errors"]));
+        }
+        let literal = format!("{{ nodes(ids: [{}]) {{ id }} }}", "1 ".repeat(10_001));
+        assert_eq!(code(&app.graphql(&literal, Value::Null).await), "LIST_TOO_LONG");
+
+        let counted = app.data("{ connections { totalCount } }", Value::Null).await;
+        assert_eq!(counted["connections"]["totalCount"], 0, "nothing ran");
+        assert_eq!(code(&app.graphql(nodes, json!({ "ids": vec!["x"; 10_000] })).await), "TOO_MANY", "the field's own limit");
+        let made = app.data(connect, nested(62)).await;
+        assert_eq!(made["createConnection"]["userErrors"], json!([]));
+    }
+
     async fn a_document_that_asks_for_too_much_is_refused_at_once(app: TestApp) {
         let mut socket = app.open_socket().await;
         for (query, expected) in excesses() {

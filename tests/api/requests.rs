@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Answer, Method, StatusCode, TestApp, on_both, text};
+use crate::support::{Answer, Event, Method, StatusCode, TestApp, on_both, text};
 
 const COUNT: &str = "query Count { tenants { totalCount } }";
 const ONE: &str = "{ tenants { totalCount } }";
@@ -26,7 +26,11 @@ fn one_by_one(config: &mut Config) {
 
 fn hasty(config: &mut Config) {
     config.limits.sending = Duration::from_millis(50);
-    config.limits.running = Duration::from_millis(50);
+}
+
+/// Long enough for what does not wait, also where much else is going on.
+fn impatient(config: &mut Config) {
+    config.limits.running = Duration::from_millis(500);
 }
 
 /// A server where nobody may have much under way.
@@ -156,12 +160,26 @@ on_both! {
         }
     }
 
-    async fn an_operation_that_takes_too_long_is_given_up(app: TestApp) with hasty {
+    async fn an_operation_that_takes_too_long_is_given_up(app: TestApp) with impatient {
         // By the clock of this test the worker waits for ever.
         let claim = "mutation { claimJobs(input: { worker: \"w\", waitSeconds: 1 }) { claims { lease } } }";
         let refused = post(app, &json!({ "query": claim })).await;
         assert_eq!((refused.status, &*code(&refused.json())), (StatusCode::SERVICE_UNAVAILABLE, "TOO_SLOW"));
+        let list = post(app, &json!([{ "query": ONE }, { "query": claim }, { "query": ONE }])).await;
+        assert_eq!((list.status, &*code(&list.json())), (StatusCode::SERVICE_UNAVAILABLE, "TOO_SLOW"));
         assert_eq!(post(app, &json!({ "query": ONE })).await.json(), counted(1));
+
+        let mut stream = app.stream(claim).await;
+        assert_eq!(code(&stream.next().await), "TOO_SLOW");
+        assert_eq!(stream.event().await, Some(Event::Complete));
+        let mut socket = app.open_socket().await;
+        socket.subscribe("1", "subscription { events { cursor } }").await;
+        socket.subscribe("2", claim).await;
+        let heard = socket.hear().await;
+        assert_eq!((&heard["type"], &heard["id"]), (&json!("error"), &json!("2")));
+        assert_eq!(heard["payload"][0]["extensions"]["code"], "TOO_SLOW");
+        socket.subscribe("2", ONE).await;
+        assert_eq!(socket.hear().await["payload"], counted(1), "the socket goes on, and so does its subscription");
     }
 
     async fn a_token_that_has_too_much_under_way_is_told_to_come_back(app: TestApp) with crowded {
@@ -184,6 +202,11 @@ on_both! {
         };
         assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!((code(&refused.json()), refused.header("retry-after")), ("TOO_MANY_REQUESTS".into(), Some("1")));
+        for path in ["/batch", "/batch/x", "/metrics"] {
+            let rest = worker.send(Method::GET, path, None).await;
+            assert_eq!(rest.problem_codes(), (429, vec!["TOO_MANY_REQUESTS".into()]));
+            assert_eq!(rest.header("retry-after"), Some("1"));
+        }
         admin.data(ONE, Value::Null).await;
         drop(waiting);
         while worker.send(Method::POST, "/graphql", Some(&json!({ "query": ONE }))).await.status != StatusCode::OK {}

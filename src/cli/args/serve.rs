@@ -144,6 +144,15 @@ struct DocumentArgs {
     /// The highest cost of an operation: about how many values its answer may have
     #[arg(long, env = "SLUICE_MAX_COST", default_value_t = DocumentLimits::DEFAULT.cost)]
     max_cost: u64,
+    /// The longest values of an operation's variables together, in bytes as JSON without spaces
+    #[arg(long, env = "SLUICE_MAX_VARIABLE_BYTES", default_value_t = DocumentLimits::DEFAULT.variable_bytes)]
+    max_variable_bytes: usize,
+    /// How deep the values of variables may nest, at most 120: JSON is read no deeper
+    #[arg(long, env = "SLUICE_MAX_VARIABLE_DEPTH", default_value_t = 64, value_parser = clap::value_parser!(u8).range(1..=120))]
+    max_variable_depth: u8,
+    /// The most items in one list, in a document or in its variables
+    #[arg(long, env = "SLUICE_MAX_LIST_ITEMS", default_value_t = DocumentLimits::DEFAULT.list_items)]
+    max_list_items: usize,
     /// Refuse introspection, and give no hints about what the schema has
     #[arg(long, env = "SLUICE_NO_INTROSPECTION", value_parser = FalseyValueParser::new())]
     no_introspection: bool,
@@ -161,6 +170,9 @@ impl DocumentArgs {
             root_fields: self.max_root_fields,
             fragments: self.max_fragments,
             cost: self.max_cost,
+            variable_bytes: self.max_variable_bytes,
+            variable_depth: self.max_variable_depth.into(),
+            list_items: self.max_list_items,
             introspection: if self.no_introspection { Introspection::Hidden } else { Introspection::Shown },
         }
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use apollo_compiler::ast::{Definition, Document, OperationDefinition, Selection};
+use apollo_compiler::ast::{Definition, Document, OperationDefinition, Selection, Value};
 
 use crate::domain::{documents::DocumentLimits, refusal::Refusal};
 
@@ -27,6 +27,7 @@ struct Measure {
     aliases: usize,
     directives: usize,
     root_fields: usize,
+    longest_list: usize,
 }
 
 /// An operation or a fragment by itself.
@@ -63,6 +64,8 @@ impl<'a> Shape<'a> {
         let mut shape = Self::of(&operation.selection_set);
         let of_variables: usize = operation.variables.iter().map(|variable| variable.directives.len()).sum();
         shape.own.directives += operation.directives.len() + of_variables;
+        let defaults = operation.variables.iter().filter_map(|variable| variable.default_value.as_ref());
+        defaults.for_each(|value| shape.add_value(value));
         shape
     }
 
@@ -75,6 +78,7 @@ impl<'a> Shape<'a> {
                     self.own.aliases += usize::from(field.alias.is_some());
                     self.own.directives += field.directives.len();
                     self.own.root_fields += usize::from(place == Place::Root);
+                    field.arguments.iter().for_each(|argument| self.add_value(&argument.value));
                     if !field.selection_set.is_empty() {
                         self.add(&field.selection_set, depth + 1, Place::Field);
                     }
@@ -91,6 +95,24 @@ impl<'a> Shape<'a> {
         }
     }
 
+    /// The parser bounds how deep values nest.
+    fn add_value(&mut self, value: &Value) {
+        match value {
+            Value::List(items) => {
+                self.own.longest_list = self.own.longest_list.max(items.len());
+                items.iter().for_each(|item| self.add_value(item));
+            }
+            Value::Object(fields) => fields.iter().for_each(|(_, field)| self.add_value(field)),
+            Value::Null
+            | Value::Enum(_)
+            | Value::Variable(_)
+            | Value::String(_)
+            | Value::Float(_)
+            | Value::Int(_)
+            | Value::Boolean(_) => {}
+        }
+    }
+
     /// With the fragments where they are spread. One that is not measured is unknown, or spreads
     /// itself: the validation complains about both.
     fn total(&self, fragments: &HashMap<&str, Measure>) -> Measure {
@@ -101,6 +123,7 @@ impl<'a> Shape<'a> {
             total.fields = total.fields.saturating_add(fragment.fields);
             total.aliases = total.aliases.saturating_add(fragment.aliases);
             total.directives = total.directives.saturating_add(fragment.directives);
+            total.longest_list = total.longest_list.max(fragment.longest_list);
             if spread.place == Place::Root {
                 total.root_fields = total.root_fields.saturating_add(fragment.root_fields);
             }
@@ -162,13 +185,16 @@ impl Measure {
         within(Refusal::TooManyAliases, spread, self.aliases, "aliases", limits.aliases)?;
         within(Refusal::TooManyDirectives, spread, self.directives, "directives", limits.directives)?;
         within(Refusal::TooManyRootFields, spread, self.root_fields, "root fields", limits.root_fields)?;
+        let list = "a list in the document has";
+        within(Refusal::ListTooLong, list, self.longest_list, "items", limits.list_items)?;
         within(Refusal::QueryTooComplex, spread, self.fields, "fields", limits.fields)?;
         let nests = "the operation nests selections";
         within(Refusal::QueryTooDeep, nests, self.depth, "levels deep", limits.depth)
     }
 }
 
-fn within(refusal: Refusal, what: &str, count: usize, of: &str, limit: usize) -> Result<(), Excess> {
+/// Refuses what there is more of than is allowed.
+pub fn within(refusal: Refusal, what: &str, count: usize, of: &str, limit: usize) -> Result<(), Excess> {
     if count <= limit {
         return Ok(());
     }
@@ -188,6 +214,7 @@ mod tests {
         directives: 3,
         root_fields: 5,
         fragments: 40,
+        list_items: 3,
         ..DocumentLimits::DEFAULT
     };
 
@@ -233,6 +260,18 @@ mod tests {
                 "TOO_MANY_DIRECTIVES",
             ),
             ("{ a b c d e }", "{ a b c d e f }", "TOO_MANY_ROOT_FIELDS"),
+            ("{ a(b: { c: [1, 2, 3] }) }", "{ a(b: { c: [1, 2, 3, 4] }) }", "LIST_TOO_LONG"),
+            ("{ a(b: [[[1, 2, 3]]]) }", "{ a(b: [[[1, 2, 3, 4]]]) }", "LIST_TOO_LONG"),
+            (
+                "query ($v: [I] = [1, 2, 3]) { a(v: $v) }",
+                "query ($v: [I] = [1, 2, 3, 4]) { a(v: $v) }",
+                "LIST_TOO_LONG",
+            ),
+            (
+                "{ ...F } fragment F on Q { a(b: [1, 2, 3]) }",
+                "{ ...F } fragment F on Q { a(b: [1, 2, 3, 4]) }",
+                "LIST_TOO_LONG",
+            ),
             (
                 "{ a ... { b ...F } } fragment F on Q { c d e { f } }",
                 "{ a ... { b ...F } } fragment F on Q { c d e { f } g }",

@@ -3,8 +3,8 @@
 //! A document goes through this once. It is refused when it is too long ([`DocumentLimits`]), when it asks
 //! for too much ([`measure`]), when the schema has no answer to it ([`validate`]). Else it becomes what the
 //! executor takes ([`convert`]), with a formula for its [`cost`], and is kept ([`cache`]). A request with a
-//! known document costs the check of its [`variables`], working out the formula, and a copy of the
-//! document, which the executor wants for its own.
+//! known document costs the check of its variables ([`inputs`], [`variables`]), working out the formula, and a
+//! copy of the document, which the executor wants for its own.
 //!
 //! The executor's validation departs from the specification, and refuses what is right, so its checks are
 //! left at the least it can do.
@@ -13,6 +13,7 @@ mod cache;
 mod convert;
 mod cost;
 mod hints;
+mod inputs;
 mod known;
 mod lines;
 mod measure;
@@ -38,7 +39,7 @@ use serde_json::Value as Json;
 
 pub use self::known::{Asked, DocumentHash, Registered};
 
-use self::{cache::Cache, convert::Converter, cost::Cost, lines::Lines};
+use self::{cache::Cache, convert::Converter, cost::Cost, lines::Lines, measure::Excess};
 use super::{response::Executed, schema::sdl};
 use crate::{
     domain::{documents::DocumentLimits, refusal::Refusal},
@@ -176,16 +177,24 @@ impl Documents {
         Err(Executed::refusal(Refusal::CostTooHigh, &message))
     }
 
+    /// Refuses values of variables that are over a limit.
+    pub fn check_variables(&self, values: &Json) -> Result<(), Executed> {
+        inputs::check(values, &self.limits).map_err(exceeds)
+    }
+
     fn read(&self, text: &str) -> Result<(Document, usize), Executed> {
         let (read, tokens) = syntax::parse(text, &self.limits)?;
-        measure::check(&read, &self.limits)
-            .map_err(|excess| Executed::refusal(excess.refusal, &excess.message))?;
+        measure::check(&read, &self.limits).map_err(exceeds)?;
         let lines = Lines::new(text);
         let document = validate::validate(&read, &lines, &SCHEMA, &self.limits)
             .and_then(|valid| Document::of(&valid, &lines).map_err(|error| vec![error]))
             .map_err(|errors| Executed::refused(errors, Refusal::ValidationFailed))?;
         Ok((document, tokens))
     }
+}
+
+fn exceeds(excess: Excess) -> Executed {
+    Executed::refusal(excess.refusal, &excess.message)
 }
 
 /// Whether credentials may be written into a document. One that selects them, or takes them from a variable, holds

@@ -166,7 +166,7 @@ impl Socket {
             let executed = self.schema.refuse(Refusal::TooManyOperations, &message);
             return self.say(ServerMessage::Item { id: &id, executed: &executed }).await;
         }
-        match self.schema.stream(operation, requester) {
+        match self.schema.stream(operation, requester, self.limits.running) {
             Ok(items) => {
                 self.operations.start(id, items);
                 Ok(())
