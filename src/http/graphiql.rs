@@ -19,7 +19,8 @@ struct Assets;
 
 /// The page runs its own scripts and talks to its own server, and nothing else.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-     font-src 'self' data:; worker-src 'self' blob:; connect-src 'self' ws: wss:; frame-ancestors 'none'";
+     font-src 'self' data:; worker-src 'self' blob:; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'";
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig) {
@@ -35,8 +36,6 @@ async fn page(request: HttpRequest) -> HttpResponse {
             .content_type("text/html; charset=utf-8")
             .insert_header((header::CACHE_CONTROL, "no-cache"))
             .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
-            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-            .insert_header((header::REFERRER_POLICY, "no-referrer"))
             .body(page.data),
         None => unknown_route(request).await,
     }
@@ -53,8 +52,7 @@ async fn file(request: HttpRequest, name: Path<String>) -> HttpResponse {
     response
         .content_type(content_type)
         .insert_header((header::VARY, "accept-encoding"))
-        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY));
     if name.starts_with("assets/") {
         // Their names have a hash of what is in them.
         response.insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"));

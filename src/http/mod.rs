@@ -2,6 +2,7 @@
 
 mod graphiql;
 mod graphql;
+mod headers;
 mod health;
 mod metrics;
 mod parameters;

@@ -7,14 +7,14 @@ use actix_web::{
     App, HttpServer,
     dev::Server,
     http::header,
-    middleware::{Condition, DefaultHeaders, from_fn},
+    middleware::{Condition, from_fn},
     web::{self, Data},
 };
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{graphiql, graphql, health, metrics};
+use super::{graphiql, graphql, headers, health, metrics};
 use crate::{
     config::{Config, Origin},
     graphql::Schema,
@@ -76,7 +76,7 @@ pub fn start(
             .app_data(Data::from(crowd.clone()))
             .app_data(Data::new(limits))
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
-            .wrap(DefaultHeaders::new().add(("server", "sluice")))
+            .wrap(from_fn(headers::add))
             .wrap(from_fn(metrics::count))
             .configure(graphql::routes)
             .configure(graphiql::routes)

@@ -42,6 +42,39 @@ on_both! {
         assert!(!opens_a_socket(app, FRIEND).await);
     }
 
+    async fn every_answer_says_what_it_is_and_stays_it(app: TestApp) {
+        let json = &json!({ "query": "{ nothing }" });
+        for answer in [
+            ask(app, FRIEND).await,
+            app.send_json(Method::POST, "/graphql", &[], json).await,
+            app.send_json(Method::POST, "/graphql", &[("authorization", "Bearer x")], json).await,
+            app.send(Method::POST, "/graphql", &[], Vec::new()).await,
+            app.send_json(Method::POST, "/batch", &[], json).await,
+            app.send_json(Method::POST, "/nothing", &[], json).await,
+        ] {
+            assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{}", answer.text());
+            assert_eq!(answer.header("cache-control"), Some("no-store"), "{}", answer.text());
+        }
+        for path in ["/", "/graphql", "/graphiql", "/graphiql/nothing", "/batch", "/batch/x", "/health", "/metrics", "/schema.graphql", "/nothing"] {
+            let answer = app.get(path).await;
+            assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+            assert_ne!(answer.header("cache-control"), Some("no-store"), "{path}");
+        }
+    }
+
+    async fn the_page_runs_its_own_scripts_and_stands_in_no_frame(app: TestApp) {
+        let page = app.get("/graphiql").await;
+        assert!(page.header("content-type").unwrap().starts_with("text/html"));
+        let policy = page.header("content-security-policy").unwrap();
+        for said in ["default-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"] {
+            assert!(policy.split("; ").any(|directive| directive == said), "{said}: {policy}");
+        }
+        assert!(!policy.contains("unsafe-eval") && !policy.contains("script-src"), "{policy}");
+        assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(page.header("cross-origin-opener-policy"), Some("same-origin"));
+        assert_eq!(page.header("cache-control"), Some("no-cache"));
+    }
+
     async fn a_page_that_is_named_may_use_all_of_the_api(app: TestApp) with with_a_friend {
         for method in ["GET", "POST", "PUT", "DELETE"] {
             let allowed = preflight(app, FRIEND, method).await;
