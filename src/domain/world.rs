@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     attempt::Attempt,
-    batch::{Batch, BatchState, FailurePolicy},
+    batch::{Batch, BatchState, FailurePolicy, Origin},
     graph::{Edge, JobGraph},
     id::Id,
     job::{Job, JobState, JobType, RequirementKind},
@@ -83,6 +83,7 @@ pub fn batch(jobs: u32, now: DateTime<Utc>) -> Batch {
     Batch {
         id: id(1),
         tenant_id: id(1),
+        origin: Origin::Client,
         source_connection_id: id(1),
         destination_connection_id: id(2),
         window: Window::default(),

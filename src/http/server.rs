@@ -88,6 +88,8 @@ pub fn start(
     let server = server
         .workers(config.workers)
         .keep_alive(KEEP_ALIVE)
+        // Whoever hangs up wants no answer: what it has under way ends, a worker's wait for a job for instance.
+        .h1_allow_half_closed(false)
         .shutdown_timeout(DRAIN.as_secs())
         .shutdown_signal(async move {
             stop.await;
