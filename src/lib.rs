@@ -39,6 +39,10 @@
 //! service waits for a change, the batch is read as a query would read it, and the next response is
 //! worked out once the connection (a WebSocket or server-sent events) has taken the one before.
 //!
+//! **Who asks** is known before anything else is done (`rest`, `auth`; `services`, `admission`): a
+//! [`domain::access::Caller`], of whom alone a [`domain::access::Scope`] is to be had. No function of the store that
+//! reads or locks goes without one.
+//!
 //! # How batches run
 //!
 //! Workers **claim** jobs and **report** how they ended ([`services`], `runs`). Requests that come at the
@@ -48,6 +52,10 @@
 //! [`domain::settle`] and [`domain::transition`]. Each transaction appends what it has changed to the
 //! history, and wakes who waits: workers for work, followers for events. A wake-up carries no data, also
 //! between servers: whoever wakes reads the table, and whoever missed it polls.
+//!
+//! **Schedules** make batches when they are due. [`domain::timetable`] says when that is, [`domain::firing`] what is to be
+//! done about it; the service that does it holds the lock of the schedule's row and moves it on in the same
+//! transaction, so that every instant leaves exactly one record, on however many servers.
 
 #![forbid(unsafe_code)]
 #![warn(

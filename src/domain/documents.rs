@@ -56,7 +56,7 @@ impl DocumentLimits {
         cost: 100_000,
         variable_bytes: 1024 * 1024,
         variable_depth: 64,
-        list_items: 10_000,
+        list_items: 50_000,
         introspection: Introspection::Shown,
     };
 }

@@ -12,9 +12,12 @@ pub use self::{
     metrics::{CONTENT_TYPE, Metrics, Open},
 };
 
-/// Writes events to standard error: warnings and what Sluice itself finds worth saying, or whatever
-/// `RUST_LOG` asks for.
+/// What is logged where `RUST_LOG` says nothing else: warnings, and what Sluice itself finds worth saying. A request
+/// that is no HTTP is answered and counted; a line for each would let anybody fill the log.
+const FILTER: &str = "warn,sluice=info,actix_http::h1::dispatcher=off";
+
+/// Writes events to standard error.
 pub fn init() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,sluice=info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

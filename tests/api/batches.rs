@@ -4,14 +4,8 @@ use std::collections::HashSet;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use sluice::config::Config;
 
 use crate::support::{TestApp, on_both, problems, text, without_ids};
-
-/// Lets lists be longer than the longest list of jobs.
-fn with_long_lists(config: &mut Config) {
-    config.limits.documents.list_items = 20_000;
-}
 
 /// A whole definition: extracts in two grains, loads that wait for them, one connection of a job's own.
 fn definition(source: &str, destination: &str, own: &str) -> Value {
@@ -500,7 +494,7 @@ on_both! {
         assert_eq!(app.refused("deleteBatch", json!({ "id": source })).await, ["WRONG_ID_KIND id"]);
     }
 
-    async fn a_batch_may_have_ten_thousand_jobs_and_no_more(app: TestApp) with with_long_lists {
+    async fn a_batch_may_have_ten_thousand_jobs_and_no_more(app: TestApp) {
         let ends = app.create_ends().await;
         let objects = 5_000;
         let extracts = (0..objects).map(|object| extract(&format!("o{object}")));
