@@ -185,7 +185,7 @@ async fn get(request: HttpRequest, payload: Payload, served: Data<Served>) -> Ht
 async fn other_method(request: HttpRequest) -> HttpResponse {
     let message = format!("{} does not work here; GET and POST do", request.method());
     let mut response = HttpResponse::MethodNotAllowed();
-    response.insert_header((header::ALLOW, "GET, POST"));
+    response.insert_header((header::ALLOW, "GET, HEAD, POST"));
     with_error(response, Media::Json, "METHOD_NOT_ALLOWED", &message)
 }
 

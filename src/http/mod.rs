@@ -2,6 +2,7 @@
 
 mod graphiql;
 mod graphql;
+mod head;
 mod headers;
 mod health;
 mod metrics;

@@ -31,8 +31,9 @@ use crate::{
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig) {
-    let all = async |request: HttpRequest| ProblemDocument::method_not_allowed(&request, "GET, POST");
-    let one = async |request: HttpRequest| ProblemDocument::method_not_allowed(&request, "GET, PUT, DELETE");
+    let all = async |request: HttpRequest| ProblemDocument::method_not_allowed(&request, "GET, HEAD, POST");
+    let one =
+        async |request: HttpRequest| ProblemDocument::method_not_allowed(&request, "GET, HEAD, PUT, DELETE");
     config
         .service(resource(["/batch", "/batch/"]).get(list).post(create).default_service(web::to(all)))
         .service(resource("/batch/{id}").get(read).put(replace).delete(remove).default_service(web::to(one)));

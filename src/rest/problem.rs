@@ -78,7 +78,7 @@ impl ProblemDocument {
 
 /// The response to any other method where there is only something to get.
 pub async fn only_get(request: HttpRequest) -> HttpResponse {
-    ProblemDocument::method_not_allowed(&request, "GET")
+    ProblemDocument::method_not_allowed(&request, "GET, HEAD")
 }
 
 /// The response to a path that leads nowhere.

@@ -133,7 +133,7 @@ on_both! {
         for method in [Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
             let answer = app.send(method.clone(), "/graphql", &[JSON], b"{}".to_vec()).await;
             assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method}");
-            assert_eq!(answer.header("allow"), Some("GET, POST"));
+            assert_eq!(answer.header("allow"), Some("GET, HEAD, POST"));
             assert_eq!(code(&answer.json()), "METHOD_NOT_ALLOWED");
         }
     }
@@ -535,7 +535,7 @@ on_both! {
         for path in ["/graphiql", "/graphiql/", "/graphiql/assets/x.js", "/schema.graphql"] {
             let answer = app.send(Method::PUT, path, &[JSON], b"{}".to_vec()).await;
             assert_eq!(answer.problem_codes(), (405, vec!["METHOD_NOT_ALLOWED".into()]), "{path}");
-            assert_eq!(answer.header("allow"), Some("GET"));
+            assert_eq!(answer.header("allow"), Some("GET, HEAD"));
         }
     }
 

@@ -56,6 +56,17 @@ const SHOWS_THAT_IT_RUNS: [&str; 2] = [
 ];
 
 on_both! {
+    async fn what_can_be_got_answers_head_with_the_same_and_no_body(app: TestApp) {
+        for path in ["/batch", "/batch/x", "/graphiql", "/health", "/schema.graphql", "/graphql?query=%7B__typename%7D"] {
+            let got = app.get(path).await;
+            let head = app.send(Method::HEAD, path, &[], Vec::new()).await;
+            assert_eq!((head.status, &*head.text()), (got.status, ""), "{path}");
+            for name in ["content-type", "content-length", "etag", "link"] {
+                assert_eq!(head.header(name), got.header(name), "{path} {name}");
+            }
+        }
+    }
+
     async fn the_five_documented_requests_are_answered_as_documented(app: TestApp) {
         let ends = app.create_ends().await;
         // Word for word what the documentation has, once its quotes and braces are in order.
@@ -607,12 +618,12 @@ on_both! {
                     (405, vec!["METHOD_NOT_ALLOWED".into()]),
                     "{method} {path}"
                 );
-                assert_eq!(answer.header("allow"), Some("GET, POST"));
+                assert_eq!(answer.header("allow"), Some("GET, HEAD, POST"));
             }
         }
         let answer = app.send(Method::PATCH, "/batch/x", &[], Vec::new()).await;
-        assert_snapshot!(answer.problem(), @"405 METHOD_NOT_ALLOWED PATCH does not work here; what does is GET, PUT, DELETE");
-        assert_eq!(answer.header("allow"), Some("GET, PUT, DELETE"));
+        assert_snapshot!(answer.problem(), @"405 METHOD_NOT_ALLOWED PATCH does not work here; what does is GET, HEAD, PUT, DELETE");
+        assert_eq!(answer.header("allow"), Some("GET, HEAD, PUT, DELETE"));
         for path in ["/batches", "/batch/x/y", "/Batch"] {
             assert_eq!(app.get(path).await.problem_codes(), (404, vec!["NOT_FOUND".into()]), "{path}");
         }
