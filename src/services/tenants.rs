@@ -94,7 +94,7 @@ impl Services {
                 self.wakeups.changed(&[Topic::Access]);
             }
             Written::Duplicate | Written::Reference => {
-                let message = "this tenant still has connections or batches; delete them first";
+                let message = "this tenant still has connections, schedules or batches; delete them first";
                 return Err(at.problem(ProblemCode::InUse, message).into());
             }
         }

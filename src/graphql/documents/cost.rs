@@ -233,6 +233,7 @@ impl<'a> Adder<'a> {
             Some(ast::Value::List(ids)) => Size::Known(ids.len() as u64),
             Some(ast::Value::Variable(name)) => Size::Listed(Name::new(name)),
             Some(_) => Size::Known(1),
+            None if field.definition.argument_by_name("first").is_some() => page_size(field),
             None => Size::Known(ASSUMED.saturating_pow(lists)),
         })
     }

@@ -35,7 +35,7 @@ struct NextRunsInput {
     after: Option<DateTime>,
     /// Only those before this instant.
     before: Option<DateTime>,
-    /// How many, at most 1,000.
+    /// How many, at most 100.
     #[graphql(default = 10)]
     first: i32,
 }

@@ -120,7 +120,7 @@ impl ScheduleNode {
     async fn next_runs(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, at most 1,000.", default = 10)] first: i32,
+        #[graphql(desc = "How many, at most 100.", default = 10)] first: i32,
         #[graphql(desc = "Only those after this instant; left out: now.")] after: Option<DateTime>,
         #[graphql(desc = "Only those before this instant.")] before: Option<DateTime>,
     ) -> Result<Vec<NextRun>> {

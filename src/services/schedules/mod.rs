@@ -21,7 +21,7 @@ use crate::{
         firing::Firing,
         id::{FiringId, ScheduleId, TenantId},
         list::ScheduleFilter,
-        page::{Page, Slice},
+        page::{MAX_PAGE, Page, Slice},
         problem::{At, Problem, ProblemCode},
         schedule::{NewSchedule, Schedule, ScheduleDraft, ScheduleState},
         tenant::no_tenant,
@@ -29,9 +29,6 @@ use crate::{
     },
     store::{Written, events, firings, schedules},
 };
-
-/// The most runs that are shown ahead.
-const MAX_RUNS: i32 = 1_000;
 
 /// Between which instants runs are looked for, and how many.
 #[derive(Debug, Clone, Copy)]
@@ -134,8 +131,8 @@ impl Services {
     pub fn next_runs(&self, caller: &Caller, timetable: &Timetable, ahead: Ahead) -> Result<Vec<Due>, Error> {
         caller.may_read()?;
         let Ahead { after, before, first } = ahead;
-        let Some(most) = usize::try_from(first).ok().filter(|_| first <= MAX_RUNS) else {
-            let message = format!("this must be between 0 and {MAX_RUNS}");
+        let Some(most) = usize::try_from(first).ok().filter(|most| *most <= MAX_PAGE as usize) else {
+            let message = format!("this must be between 0 and {MAX_PAGE}");
             return Err(At::Root.field("first").problem(ProblemCode::OutOfRange, message).into());
         };
         let runs = timetable.after(after.unwrap_or_else(|| self.now()));
