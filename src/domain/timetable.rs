@@ -2,7 +2,7 @@
 //! to be done on the days on which these change.
 //!
 //! Between two changes the clocks of a zone run evenly, so an instant and what the clocks show are the same up
-//! to an offset. [`Walk`] goes through these stretches one after the other. Where the clocks are put forward,
+//! to an offset. A `Walk` goes through these stretches one after the other. Where the clocks are put forward,
 //! the times between are a *gap*: they never come. Where they are put back, the times between are an
 //! *overlap*: they come at the end of one stretch and at the start of the next.
 
@@ -141,11 +141,11 @@ impl Timetable {
         Walk::start(self, instant)
     }
 
-    fn gap(&self) -> ClockGap {
+    fn effective_gap(&self) -> ClockGap {
         if self.cron.is_every_hour() { ClockGap::Skip } else { self.gap }
     }
 
-    fn overlap(&self) -> ClockOverlap {
+    fn effective_overlap(&self) -> ClockOverlap {
         if self.cron.is_every_hour() { ClockOverlap::Both } else { self.overlap }
     }
 }
@@ -177,7 +177,7 @@ impl<'a> Walk<'a> {
     /// What the clocks show at the first second of this stretch that may be due.
     fn first_clock(&self) -> NaiveDateTime {
         let Some(begin) = self.begin else { return NaiveDateTime::MIN };
-        match self.timetable.overlap() {
+        match self.timetable.effective_overlap() {
             ClockOverlap::First => begin.clock_before().max(begin.clock_after()),
             ClockOverlap::Last | ClockOverlap::Both => begin.clock_after(),
         }
@@ -190,7 +190,7 @@ impl<'a> Walk<'a> {
         self.begin = Some(change);
         self.end = self.timetable.zone.change_after(change.at);
         self.clock = self.first_clock();
-        (falls_into_gap && self.timetable.gap() == ClockGap::Shift).then(|| {
+        (falls_into_gap && self.timetable.effective_gap() == ClockGap::Shift).then(|| {
             // What is due by itself at this instant is not due twice.
             self.clock += TimeDelta::seconds(1);
             Due {
@@ -230,7 +230,7 @@ impl Iterator for Walk<'_> {
                     self.clock = clock + TimeDelta::seconds(1);
                     let label = self.label(clock);
                     let comes_again = label == Some(ClockLabel::FirstOfTwo);
-                    if comes_again && self.timetable.overlap() == ClockOverlap::Last {
+                    if comes_again && self.timetable.effective_overlap() == ClockOverlap::Last {
                         continue;
                     }
                     let at = (clock - self.offset).and_utc();
