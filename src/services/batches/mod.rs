@@ -9,8 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use check::References;
-pub use template::TemplateReferences;
+pub use check::References;
 
 use super::{BatchGraph, Error, Parts, Services, not_found, wakeups::Topic};
 use crate::{

@@ -4,35 +4,13 @@ use super::{super::Error, References, Services, write};
 use crate::{
     domain::{
         access::Scope,
-        batch::{Batch, NewBatch, Origin},
-        draft::{BatchDraft, BatchLimits},
+        batch::{Batch, Origin},
         event::{Actor, Change, NewEvent, Subject},
-        id::TenantId,
         problem::Problem,
         schedule::Schedule,
     },
     store::{self, Db, Written, events},
 };
-
-/// What a template refers to.
-pub struct TemplateReferences(References);
-
-impl TemplateReferences {
-    /// Looks up what a template refers to within the scope.
-    pub async fn of(db: &impl Db, scope: Scope, template: &BatchDraft) -> Result<Self, Error> {
-        Ok(Self(References::of(db, scope, [template]).await?))
-    }
-
-    /// Checks a template, as a batch of this tenant.
-    pub fn check(
-        &self,
-        template: BatchDraft,
-        owner: Option<TenantId>,
-        limits: &BatchLimits,
-    ) -> Result<NewBatch, Vec<Problem>> {
-        self.0.check(template, owner, limits)
-    }
-}
 
 impl Services {
     /// Makes a batch of a schedule's template in this transaction, or says why that can't be.

@@ -10,7 +10,7 @@ pub use fire::NextDue;
 
 use super::{
     Error, Expected, Services,
-    batches::{TemplateReferences, lost_race},
+    batches::{References, lost_race},
     by_id, in_chunks, not_found,
     wakeups::Topic,
 };
@@ -298,7 +298,7 @@ impl Services {
         let mut draft = draft;
         // The template's tenant is the schedule's.
         draft.template.tenant_id = draft.tenant_id.clone();
-        let references = TemplateReferences::of(self.store.reader(), scope, &draft.template).await?;
+        let references = References::of(self.store.reader(), scope, [&draft.template]).await?;
         let mut new = NewSchedule::parse(draft, &self.limits, |template, limits| {
             let batch = references.check(template, owner, limits)?;
             tenant = batch.tenant_id;
