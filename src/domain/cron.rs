@@ -129,6 +129,8 @@ fn foreign_letters<'a>(field: &'a str, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn refused(text: &str) -> String {
@@ -199,6 +201,43 @@ mod tests {
     fn what_is_never_due_is_refused_and_says_so() {
         for text in ["0 0 31 2 *", "0 0 30 2 *", "0 0 31 4,6,9,11 *"] {
             assert!(refused(text).contains("no day is ever due"), "{text}");
+        }
+    }
+
+    /// A field that may be one, or nearly.
+    fn field() -> impl Strategy<Value = String> {
+        let number = || (0..70u32).prop_map(|number| number.to_string());
+        let range = (0..70u32, 0..70u32).prop_map(|(from, to)| format!("{from}-{to}"));
+        let step = (prop_oneof![Just("*".to_owned()), range.clone(), number()], 0..70u32);
+        prop_oneof![
+            Just("*".to_owned()),
+            number(),
+            range,
+            step.prop_map(|(of, step)| format!("{of}/{step}")),
+            prop::collection::vec(number(), 1..4).prop_map(|list| list.join(",")),
+            "[-,*/#LW?0-9A-Za-z@]{0,6}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,60}") {
+            let _ = CronExpression::parse(&text, &At::Root);
+        }
+
+        #[test]
+        fn what_is_read_is_due_later_and_reads_back_as_the_same(
+            fields in prop::collection::vec(field(), 4..8),
+            start in 0..4_000_000_000i64,
+        ) {
+            let text = fields.join(" ");
+            if let Ok(cron) = CronExpression::parse(&text, &At::Root) {
+                let start = DateTime::from_timestamp(start, 0).unwrap().naive_utc();
+                let due = cron.next_from(start).unwrap();
+                prop_assert!(due >= start);
+                prop_assert_eq!(cron.next_from(due), Some(due));
+                prop_assert_eq!(CronExpression::parse(&cron.to_string(), &At::Root), Ok(cron));
+            }
         }
     }
 }
