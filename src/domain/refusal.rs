@@ -43,11 +43,13 @@ pub enum Refusal {
     PersistedQueryMismatch,
     /// The operator has not registered it.
     OperationNotRegistered,
+    /// It would change something, and then show what its caller may not read.
+    Forbidden,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ParseFailed,
         Self::ValidationFailed,
         Self::DocumentTooLong,
@@ -68,6 +70,7 @@ impl Refusal {
         Self::PersistedQueryNotFound,
         Self::PersistedQueryMismatch,
         Self::OperationNotRegistered,
+        Self::Forbidden,
     ];
 
     /// The code that a client is told: stable, for programs.
@@ -93,6 +96,7 @@ impl Refusal {
             Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
             Self::PersistedQueryMismatch => "PERSISTED_QUERY_MISMATCH",
             Self::OperationNotRegistered => "OPERATION_NOT_REGISTERED",
+            Self::Forbidden => "FORBIDDEN",
         }
     }
 }

@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt, future::Either, stream::once};
 use tokio::time::timeout;
 
 use super::{
-    documents::{Asked, Documents, Registered},
+    documents::{Asked, Documents, Pages, Registered},
     loaders::Loaders,
     mutation::Mutation,
     query::Query,
@@ -176,6 +176,10 @@ impl Schema {
             let message = "mutations are sent with POST, not with GET";
             return Err(Executed::refusal(Refusal::MethodNotAllowed, message));
         }
+        // Before it runs: what a mutation has done would stand, and its answer be lost.
+        if operation_type == OperationType::Mutation && operation.pages() == Pages::Some {
+            caller.may_read().map_err(|error| Executed::refusal(Refusal::Forbidden, &error.to_string()))?;
+        }
         self.documents.check_variables(&asked.variables)?;
         let variables = operation.variables(asked.variables)?;
         let cost = operation.cost(&variables);
@@ -195,6 +199,7 @@ fn count(services: &Services, from: Option<IpAddr>, executed: &Executed) {
     match executed.outcome {
         Outcome::Ran => {}
         Outcome::Forbidden => services.turned_away(from, Denial::Forbidden),
+        Outcome::Refused(Refusal::Forbidden) => services.turned_away(from, Denial::Forbidden),
         Outcome::Refused(refusal) => services.metrics().refused(refusal),
     }
 }

@@ -4,7 +4,7 @@
 //! After the draft of <https://graphql.github.io/graphql-over-http/draft/>. The handlers are our own:
 //! the stock integration answers everything with 200 and runs mutations by GET.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -12,7 +12,10 @@ use actix_web::{
     web::{Data, Payload, Query, ServiceConfig, resource},
 };
 use serde_json::json;
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{
+    runtime::Handle,
+    time::{sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
@@ -22,7 +25,7 @@ use super::{
 };
 use crate::{
     config::{Limits, Origin},
-    domain::{documents::Introspection, refusal::Refusal},
+    domain::{denial::Denial, documents::Introspection, refusal::Refusal},
     graphql::{Allowed, Executed, Operation, Outcome, Requester, Schema, sdl},
     rest::{
         auth::{self, Credentials, Turned},
@@ -40,6 +43,9 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(resource("/graphql").get(get).post(post).default_service(actix_web::web::to(other_method)))
         .service(resource("/schema.graphql").get(schema_file).default_service(actix_web::web::to(only_get)));
 }
+
+/// How long an operation runs before it is looked after whether its caller may still be served.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// In which media type a client wants its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +152,7 @@ async fn run_all(served: &Served, list: Vec<Parameters>, requester: Requester, m
     for (index, parameters) in list.into_iter().enumerate() {
         match parameters.operation() {
             Ok(operation) => match execute(served, operation, requester.clone()).await {
-                Some(executed) if executed.outcome != Outcome::Refused(Refusal::TooSlow) => {
+                Ok(executed) if executed.outcome != Outcome::Refused(Refusal::TooSlow) => {
                     responses.push(executed.json);
                 }
                 executed => return ran(executed, media),
@@ -226,25 +232,57 @@ async fn run(
     ran(execute(served, operation, requester).await, media)
 }
 
-/// Runs an operation in its time. It is given up when the client hangs up. `None`: it came to no end, which is our
-/// fault.
-async fn execute(served: &Served, operation: Operation, requester: Requester) -> Option<Executed> {
-    let schema = served.schema.clone();
+/// Why an operation has no response of its own.
+#[derive(Debug, Clone, Copy)]
+enum Unfinished {
+    /// It came to no end, which is our fault.
+    Failed,
+    /// Its caller may no longer be served.
+    NotWelcome,
+}
+
+/// Runs an operation in its time. It is given up when the client hangs up, or may no longer be served: a worker may
+/// wait long for a job.
+async fn execute(
+    served: &Served,
+    operation: Operation,
+    requester: Requester,
+) -> Result<Executed, Unfinished> {
+    let (schema, caller) = (served.schema.clone(), requester.caller.clone());
     let running = served.runtime.spawn(async move { schema.execute(operation, requester).await });
-    match timeout(served.limits.running, AbortOnDropHandle::new(running)).await {
-        Ok(Ok(executed)) => Some(executed),
-        Ok(Err(failure)) => {
-            tracing::error!(%failure, "an operation came to no end");
-            None
-        }
-        Err(_) => Some(served.schema.give_up(served.limits.running)),
+    let running = AbortOnDropHandle::new(running);
+    let unwelcome = async {
+        sleep(SHORT).await;
+        served.services.leaves(caller).await;
+    };
+    tokio::select! {
+        finished = timeout(served.limits.running, running) => match finished {
+            Ok(Ok(executed)) => Ok(executed),
+            Ok(Err(failure)) => {
+                tracing::error!(%failure, "an operation came to no end");
+                Err(Unfinished::Failed)
+            }
+            Err(_) => Ok(served.schema.give_up(served.limits.running)),
+        },
+        () = unwelcome => Err(Unfinished::NotWelcome),
     }
 }
 
-fn ran(executed: Option<Executed>, media: Media) -> HttpResponse {
-    let (code, message) = services::INTERNAL;
-    let failed = || error(media, StatusCode::INTERNAL_SERVER_ERROR, code, message);
-    executed.map_or_else(failed, |executed| response(executed, media))
+fn ran(executed: Result<Executed, Unfinished>, media: Media) -> HttpResponse {
+    match executed {
+        Ok(executed) => response(executed, media),
+        Err(Unfinished::Failed) => {
+            let (code, message) = services::INTERNAL;
+            error(media, StatusCode::INTERNAL_SERVER_ERROR, code, message)
+        }
+        Err(Unfinished::NotWelcome) => {
+            let turned = Turned::BadToken(Denial::RevokedToken);
+            let (status, code, message) = turned.told();
+            let mut response = HttpResponse::build(status);
+            turned.challenge(&mut response);
+            with_error(response, media, code, &message)
+        }
+    }
 }
 
 fn response(executed: Executed, media: Media) -> HttpResponse {

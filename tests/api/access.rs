@@ -1,5 +1,7 @@
 //! Who is let in, and what each may do.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use sluice::config::{Access, Config};
 
@@ -267,6 +269,49 @@ on_both! {
             assert!(reason.starts_with("Forbidden: "), "{reason}");
         }
         assert!(app.try_socket(&[protocol, ("authorization", "Bearer x")]).await.is_err());
+    }
+
+    async fn a_worker_that_waits_is_sent_away_when_its_token_is_revoked(app: TestApp) {
+        let admin = app.create_token("ADMIN", None).await;
+        let worker = admin.create_token("WORKER", None).await;
+        let claim = "mutation { claimJobs(input: { worker: \"w\", providers: [\"unheard-of\"], waitSeconds: 30 }) {
+            claims { lease credentials } } }";
+        let body = json!({ "query": claim });
+        let mut waiting = Box::pin(worker.send(Method::POST, "/graphql", Some(&body)));
+        // Who asks for what is written down when it begins to wait.
+        while !app.db_dump("worker_calls").await.contains("unheard-of") {
+            let _ = tokio::time::timeout(Duration::from_millis(20), &mut waiting).await;
+        }
+        admin.done("revokeToken", "token { id }", json!({ "id": worker.id })).await;
+        let answer = waiting.await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", answer.text());
+        assert!(answer.header("www-authenticate").is_some());
+        assert!(answer.json().get("data").is_none());
+    }
+
+    async fn a_worker_that_asks_for_what_it_may_not_read_claims_nothing(app: TestApp) {
+        let (source, destination) = app.create_ends().await;
+        let jobs = json!([{ "type": "EXTRACT", "object": "a" }]);
+        app.create_batch(json!({ "sourceConnectionId": source, "destinationConnectionId": destination, "jobs": jobs })).await;
+        let admin = app.create_token("ADMIN", None).await;
+        let worker = admin.create_token("WORKER", None).await;
+        for selection in [
+            "batch { events(first: 1) { totalCount } }",
+            "connection { batches { totalCount } }",
+            "batch { tenant { ...T } }",
+        ] {
+            let fragment = if selection.contains("...T") { "fragment T on Tenant { connections { totalCount } }" } else { "" };
+            let query = format!(
+                "mutation {{ claimJobs(input: {{ worker: \"w\" }}) {{ claims {{ lease job {{ {selection} }} }} }} }} {fragment}"
+            );
+            let refused = worker.graphql(&query, Value::Null).await;
+            assert_eq!(code(&refused), "FORBIDDEN", "{refused}");
+            assert_eq!(refused.get("data"), None);
+        }
+        let status = admin.data("{ jobs { nodes { status attempt } } }", Value::Null).await;
+        assert_eq!(status["jobs"]["nodes"][0], json!({ "status": "READY", "attempt": 0 }));
+        let claimed = worker.done("claimJobs", "claims { job { batch { tenant { name } } } }", json!({ "worker": "w" })).await;
+        assert_eq!(claimed["claims"].as_array().unwrap().len(), 1);
     }
 
     async fn whoever_is_let_in_no_longer_is_cut_off(app: TestApp) {

@@ -286,7 +286,7 @@ on_both! {
         assert_eq!(fired["batch"], Value::Null);
         assert_eq!(problems(&fired["userErrors"]), ["WRONG_STATE sourceConnectionId"]);
         assert_told(app, &id, &["SCHEDULE_CREATED CLIENT", "FIRING_FAILED SLUICE"]).await;
-        assert_eq!(app.refused("triggerSchedule", json!({ "id": id })).await, ["WRONG_STATE sourceConnectionId"]);
+        assert_eq!(app.refused("triggerSchedule", json!({ "id": id })).await, ["WRONG_STATE id"]);
         assert_eq!(firings(app, &id, 1).await.len(), 1);
     }
 

@@ -21,6 +21,17 @@ const ASSUMED: u64 = 10;
 pub struct Cost {
     /// The sums that the last one, which is the operation's, is made of; each of those before it.
     sums: Vec<Sum>,
+    pages: Pages,
+}
+
+/// Whether an operation asks for pages of lists.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Pages {
+    /// It does not.
+    #[default]
+    None,
+    /// It does: its caller must be one who may read.
+    Some,
 }
 
 /// The cost of a selection, worked out as far as it can be.
@@ -130,10 +141,16 @@ impl Cost {
         document: &executable::ExecutableDocument,
         schema: &Schema,
     ) -> Self {
-        let mut adder = Adder { document, schema, fragments: HashMap::new(), sums: Vec::new() };
+        let mut adder =
+            Adder { document, schema, fragments: HashMap::new(), sums: Vec::new(), pages: Pages::None };
         let sum = adder.selection(&operation.selection_set);
         adder.sums.push(sum);
-        Self { sums: adder.sums }
+        Self { sums: adder.sums, pages: adder.pages }
+    }
+
+    /// Whether the operation asks for pages of lists.
+    pub fn pages(&self) -> Pages {
+        self.pages
     }
 
     /// What it is with these values of the variables.
@@ -157,6 +174,7 @@ struct Adder<'a> {
     /// Each fragment is added up once, however often it is spread.
     fragments: HashMap<&'a str, Sum>,
     sums: Vec<Sum>,
+    pages: Pages,
 }
 
 impl<'a> Adder<'a> {
@@ -168,7 +186,11 @@ impl<'a> Adder<'a> {
                     sum.known.once = sum.known.once.saturating_add(1);
                     if !field.selection_set.is_empty() {
                         let of = self.selection(&field.selection_set);
-                        self.put(&mut sum, self.role(field, &set.ty), of);
+                        let role = self.role(field, &set.ty);
+                        if matches!(role, Role::Page(_)) {
+                            self.pages = Pages::Some;
+                        }
+                        self.put(&mut sum, role, of);
                     }
                 }
                 executable::Selection::InlineFragment(inline) => {

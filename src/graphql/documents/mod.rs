@@ -37,7 +37,10 @@ use async_graphql::{
 };
 use serde_json::Value as Json;
 
-pub use self::known::{Asked, DocumentHash, Registered};
+pub use self::{
+    cost::Pages,
+    known::{Asked, DocumentHash, Registered},
+};
 
 use self::{cache::Cache, convert::Converter, cost::Cost, lines::Lines, measure::Excess};
 use super::{response::Executed, schema::sdl};
@@ -293,6 +296,11 @@ impl Operation {
             }
         }
         Ok(variables)
+    }
+
+    /// Whether it asks for pages of lists.
+    pub fn pages(&self) -> Pages {
+        self.cost.pages()
     }
 
     /// What it costs with these values of its variables.

@@ -122,7 +122,7 @@ impl ConnectionMutation {
         ArchiveConnectionPayload::new(archived.await, node)
     }
 
-    /// Removes a connection that no batch and no job uses.
+    /// Removes a connection that no batch and no job uses. A schedule whose template names it fails to fire then, and says so.
     async fn delete_connection(
         &self,
         ctx: &Context<'_>,

@@ -44,7 +44,7 @@ pub enum OverlapPolicy {
     Allow,
 }
 
-/// What becomes of firings that were due while no server ran.
+/// What becomes of firings that were due while no server ran. One that is up to a minute late is in time.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "schedule::CatchUp")]
 pub enum CatchUp {
@@ -126,7 +126,7 @@ impl ScheduleNode {
     ) -> Result<Vec<NextRun>> {
         let Some(timetable) = &self.0.timetable else { return Ok(Vec::new()) };
         let ahead = Ahead { after: after.map(|at| at.0), before: before.map(|at| at.0), first };
-        let runs = ctx.services().next_runs(ctx.caller(), timetable, ahead).map_err(query_error)?;
+        let runs = ctx.services().next_runs(timetable, ahead).map_err(query_error)?;
         Ok(runs.into_iter().map(NextRun::from).collect())
     }
 

@@ -122,14 +122,13 @@ impl Services {
         caller.may_read()?;
         let mut problems = Vec::new();
         match Timetable::parse(draft, &At::Root.field("timetable"), &mut problems) {
-            Some(timetable) => self.next_runs(caller, &timetable, ahead),
+            Some(timetable) => self.next_runs(&timetable, ahead),
             None => Err(problems.into()),
         }
     }
 
     /// When a timetable is due, in order.
-    pub fn next_runs(&self, caller: &Caller, timetable: &Timetable, ahead: Ahead) -> Result<Vec<Due>, Error> {
-        caller.may_read()?;
+    pub fn next_runs(&self, timetable: &Timetable, ahead: Ahead) -> Result<Vec<Due>, Error> {
         let Ahead { after, before, first } = ahead;
         let Some(most) = usize::try_from(first).ok().filter(|most| *most <= MAX_PAGE as usize) else {
             let message = format!("this must be between 0 and {MAX_PAGE}");
