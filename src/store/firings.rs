@@ -1,5 +1,6 @@
 //! What became of the firings of schedules.
 
+use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -92,6 +93,17 @@ pub async fn by_key(
 ) -> Result<Option<Firing>, Error> {
     let row = of(scope, schedule).filter(Column::IdempotencyKey.eq(&**key)).one(db).await?;
     row.map(Firing::try_from).transpose()
+}
+
+/// The last instant of its timetable at which a schedule has left a record, UTC.
+pub async fn last_due(
+    db: &impl ConnectionTrait,
+    schedule: ScheduleId,
+) -> Result<Option<DateTime<Utc>>, Error> {
+    // The cause said as the index has it.
+    let due = Entity::find().select_only().column(Column::DueAt).filter(Expr::cust("cause = 'timetable'"));
+    let last = due.filter(Column::ScheduleId.eq(schedule.uuid())).order_by_desc(Column::DueAt).limit(1);
+    Ok(last.into_tuple().one(db).await?)
 }
 
 /// The firing of a schedule that waits.

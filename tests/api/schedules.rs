@@ -275,6 +275,22 @@ on_both! {
         assert_told(app, &id, &told).await;
     }
 
+    async fn what_a_server_whose_clock_is_ahead_has_fired_is_not_due_once_more(app: TestApp) {
+        let input = but(hourly(app).await, json!({ "overlapPolicy": "ALLOW" }));
+        let id = create(app, input.clone()).await;
+        app.advance(3_600);
+        firings(app, &id, 1).await;
+        app.advance(-600);
+        let update = but(input, json!({ "id": id, "version": 1 }));
+        let updated = app.done("updateSchedule", "schedule { nextAt }", update).await;
+        assert_eq!(updated["schedule"]["nextAt"], "2026-11-23T14:00:00Z");
+        app.done("pauseSchedule", "schedule { id }", json!({ "id": id })).await;
+        let resumed = app.done("resumeSchedule", "schedule { nextAt }", json!({ "id": id })).await;
+        assert_eq!(resumed["schedule"]["nextAt"], "2026-11-23T14:00:00Z");
+        app.advance(4_200);
+        assert_eq!(outcomes(app, &id, 2).await, ["2026-11-23T14:00:00Z FIRED", "2026-11-23T13:00:00Z FIRED"]);
+    }
+
     async fn a_template_that_will_not_do_any_more_makes_the_firing_fail_visibly(app: TestApp) {
         let input = hourly(app).await;
         let id = create(app, input.clone()).await;

@@ -184,7 +184,7 @@ impl Services {
         let seen = self.schedules_by_id(scope, &[id]).await?.remove(&id);
         let owner = seen.ok_or_else(|| not_found("schedule"))?.tenant_id;
         let checked = self.check_schedule(scope, draft, Some(owner)).await;
-        self.change_schedule(caller, id, Change::ScheduleUpdated, |old, now| {
+        self.change_schedule(caller, id, Change::ScheduleUpdated, |old, _| {
             let mut problems: Vec<Problem> = expected.check(old.version, "schedule").into_iter().collect();
             let new = match checked {
                 Ok((_, new)) => new,
@@ -206,7 +206,7 @@ impl Services {
                 catch_up_window: new.catch_up_window,
                 ..old
             };
-            Ok(Some(due_from(now, schedule)))
+            Ok(Some(schedule))
         })
         .await
     }
@@ -225,11 +225,10 @@ impl Services {
     /// Lets a schedule fire by itself again. What would have been due meanwhile was not. One that is not paused
     /// stays as it is.
     pub async fn resume_schedule(&self, caller: &Caller, id: ScheduleId) -> Result<Schedule, Error> {
-        self.change_schedule(caller, id, Change::ScheduleResumed, |old, now| match old.state {
+        self.change_schedule(caller, id, Change::ScheduleResumed, |old, _| match old.state {
             ScheduleState::Active { .. } => Ok(None),
             ScheduleState::Paused { .. } => {
-                let active = Schedule { state: ScheduleState::Active { next_at: None }, ..old };
-                Ok(Some(due_from(now, active)))
+                Ok(Some(Schedule { state: ScheduleState::Active { next_at: None }, ..old }))
             }
         })
         .await
@@ -258,7 +257,7 @@ impl Services {
     }
 
     /// Changes a schedule when all that has been due before has fired, so that no change of it makes an instant
-    /// go by without a record. `None` leaves it as it is.
+    /// go by without a record, and works out anew when it is due next. `None` leaves it as it is.
     async fn change_schedule(
         &self,
         caller: &Caller,
@@ -273,7 +272,9 @@ impl Services {
         let now = self.now();
         while self.fire_what_is_due(db, &mut old, now).await?.is_some_and(|next| next <= now) {}
         let Some(new) = change(old.clone(), now)? else { return Ok(old) };
-        let new = Schedule { version: old.version + 1, updated_at: now, ..new };
+        // What a server whose clock is ahead of this one's has settled must not be due once more.
+        let settled = firings::last_due(db, id).await?.map_or(now, |last| last.max(now));
+        let new = due_from(settled, Schedule { version: old.version + 1, updated_at: now, ..new });
         match schedules::update(db, &new).await? {
             Written::Done => {}
             Written::Duplicate => return Err(name_taken(&new).into()),
