@@ -10,6 +10,8 @@ use crate::services::{NextDue, Services, wakeups::Topic};
 const POLL: TimeDelta = TimeDelta::seconds(30);
 /// How often a firing that waits for a batch to end is looked after.
 const HELD: TimeDelta = TimeDelta::seconds(1);
+/// How long to wait before the database is asked again that has not answered.
+const RETRY: TimeDelta = TimeDelta::seconds(1);
 
 /// Makes schedules fire until it is dropped.
 pub async fn run(services: Arc<Services>) {
@@ -35,8 +37,8 @@ async fn run_once(services: &Services) -> Option<DateTime<Utc>> {
             Some(at.map_or(soon, |at| at.min(soon)))
         }
         Err(error) => {
-            tracing::warn!(%error, "could not look for schedules that are due");
-            None
+            tracing::warn!(%error, "could not look for schedules that are due; trying again");
+            Some(services.clock().now() + RETRY)
         }
     }
 }
