@@ -4,5 +4,6 @@
 mod common;
 mod kills;
 mod outages;
+mod schedules;
 mod servers;
 mod support;

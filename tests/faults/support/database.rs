@@ -113,4 +113,16 @@ impl Observer {
         let rows = self.0.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap();
         rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
     }
+
+    /// Ends all connections of the servers to their database. There must be some.
+    pub async fn cut_off(&self, database: &Database) {
+        let lost = self
+            .number(&format!(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                 WHERE datname = '{}' AND application_name = 'sluice'",
+                database.name()
+            ))
+            .await;
+        assert!(lost > 0);
+    }
 }

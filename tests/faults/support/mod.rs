@@ -5,6 +5,7 @@ pub mod database;
 #[path = "../../common/dice.rs"]
 mod dice;
 pub mod model;
+pub mod schedule;
 pub mod stream;
 pub mod workload;
 
