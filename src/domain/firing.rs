@@ -256,6 +256,9 @@ impl SkipReason {
 mod tests {
     use std::sync::Arc;
 
+    use chrono::Timelike;
+    use proptest::{collection::vec, prelude::*, sample::select};
+
     use super::*;
     use crate::domain::{
         draft::BatchDraft,
@@ -347,5 +350,44 @@ mod tests {
             [Fire, CancelAndFire, CancelAndFire, CancelAndFire]
         );
         assert_eq!(decided(OverlapPolicy::Allow), [Fire; 4]);
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_looks_when_and_how_often_finds_each_instant_once_in_order(
+            every in 1..60_u32,
+            in_seconds in any::<bool>(),
+            catch_up in select(vec![CatchUp::None, CatchUp::Latest, CatchUp::All]),
+            window in 0..1_000_i64,
+            most in 1..500_usize,
+            // Clocks are set back, too.
+            steps in vec(-60..300_i64, 1..20),
+        ) {
+            let cron = if in_seconds { format!("*/{every} * * * * *") } else { format!("*/{every} * * * *") };
+            let mut schedule = schedule(&cron, "10:00:00", catch_up, window);
+            let (mut now, mut latest, mut found) = (time("09:59:00"), time("09:59:00"), Vec::new());
+            for step in steps {
+                now += TimeDelta::seconds(step);
+                latest = latest.max(now);
+                while schedule.next_at().unwrap() <= now {
+                    let (due, next_at) = due_up_to(&schedule, now, most);
+                    for firing in &due {
+                        let late = now - firing.at;
+                        let missed = firing.missed == Missed::Yes;
+                        prop_assert!(!missed || late > GRACE, "{firing:?} at {now}");
+                        prop_assert!(missed || late <= GRACE.max(schedule.catch_up_window), "{firing:?} at {now}");
+                    }
+                    found.extend(due.iter().map(|firing| firing.at));
+                    schedule.state = ScheduleState::Active { next_at };
+                }
+            }
+            let is_due = |at: &DateTime<Utc>| match in_seconds {
+                true => at.second().is_multiple_of(every),
+                false => at.second() == 0 && at.minute().is_multiple_of(every),
+            };
+            let seconds = (0..).map(|seconds| time("10:00:00") + TimeDelta::seconds(seconds));
+            let expected: Vec<_> = seconds.take_while(|at| *at <= latest).filter(is_due).collect();
+            prop_assert_eq!(found, expected);
+        }
     }
 }
