@@ -21,6 +21,7 @@ mod m0012_tokens;
 mod m0013_credentials;
 mod m0014_schedules;
 mod m0015_schedule_events;
+mod m0016_server_secrets;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_credentials::Migration),
             Box::new(m0014_schedules::Migration),
             Box::new(m0015_schedule_events::Migration),
+            Box::new(m0016_server_secrets::Migration),
         ]
     }
 }

@@ -28,13 +28,17 @@ impl EventPosition {
         Uuid::from_u64_pair(self.transaction.unsigned_abs(), self.id.unsigned_abs())
     }
 
-    /// The position with this key.
-    pub fn from_key(key: Uuid) -> Self {
+    /// The position with this key; `None` where there can be none. What is no position at all, seen through a
+    /// [`Veil`](super::veil::Veil), is taken for one once in four thousand millions.
+    pub fn from_key(key: Uuid) -> Option<Self> {
         let (transaction, id) = key.as_u64_pair();
-        let number = |bits| i64::try_from(bits).unwrap_or(i64::MAX);
-        Self { transaction: number(transaction), id: number(id) }
+        let number = |bits: u64| i64::try_from(bits).ok().filter(|number| *number < MOST);
+        Some(Self { transaction: number(transaction)?, id: number(id)? })
     }
 }
+
+/// More transactions and more events there will never be in one database.
+const MOST: i64 = 1 << 48;
 
 /// Who caused a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -462,6 +466,8 @@ pub struct NewEvent {
 pub struct Event {
     /// Where it stands in the history.
     pub position: EventPosition,
+    /// How its position looks from outside.
+    pub cursor: Uuid,
     /// What happened.
     pub event: NewEvent,
 }

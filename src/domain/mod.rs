@@ -38,6 +38,7 @@ pub mod text;
 pub mod timetable;
 pub mod token;
 pub mod transition;
+pub mod veil;
 #[cfg(test)]
 mod world;
 pub mod zone;

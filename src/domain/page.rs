@@ -178,11 +178,23 @@ impl Keyed for Event {
     const LIST: ListKind = ListKind::Events;
 
     fn key(&self, _: Order) -> Key {
-        Key { value: SortValue::Id, id: self.position.key() }
+        Key { value: SortValue::Id, id: self.cursor }
     }
 }
 
 impl Page {
+    /// The same page with other keys, `None` in the place of one that does not stand for a row.
+    pub fn with_keys(self, change: impl Fn(Uuid) -> Option<Uuid>) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut changed = |key: Option<Key>, name| {
+            let Key { value, id } = key?;
+            let changed = change(id).map(|id| Key { value, id });
+            keep(changed.ok_or_else(|| no_cursor(&At::Root.field(name))), &mut problems)
+        };
+        let (after, before) = (changed(self.after, "after"), changed(self.before, "before"));
+        if problems.is_empty() { Ok(Self { after, before, ..self }) } else { Err(problems) }
+    }
+
     /// Checks what a client asks for and says everything that is wrong with it.
     pub fn parse(args: &PageArgs, list: ListKind, order: Order) -> Result<Self, Vec<Problem>> {
         let at = At::Root;
@@ -270,13 +282,18 @@ pub fn encode(key: &Key, list: ListKind, order: Order) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{}/{value}/{}", stamp(list, order), key.id.simple()))
 }
 
+/// The problem of a text that is no cursor.
+pub fn no_cursor(at: &At<'_>) -> Problem {
+    at.problem(ProblemCode::InvalidValue, "this is not a cursor; take one from an answer, as it is")
+}
+
 fn decode(cursor: &str, list: ListKind, order: Order, at: &At<'_>) -> Result<Key, Problem> {
     let wrong = |message: &str| at.problem(ProblemCode::InvalidValue, message);
     let text = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let parts: Option<[String; 3]> =
         text.and_then(|text| text.split('/').map(str::to_owned).collect::<Vec<_>>().try_into().ok());
     let Some([found, value, id]) = parts else {
-        return Err(wrong("this is not a cursor; take one from an answer, as it is"));
+        return Err(no_cursor(at));
     };
     if found != stamp(list, order) {
         return Err(wrong("this cursor comes from another list or another order; start again without it"));

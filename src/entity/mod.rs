@@ -12,6 +12,7 @@ pub mod job;
 pub mod output;
 pub mod schedule;
 pub mod secret_key;
+pub mod server_secret;
 pub mod tenant;
 pub mod token;
 pub mod worker_call;

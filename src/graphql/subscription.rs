@@ -19,7 +19,6 @@ use super::{
 use crate::{
     domain::{
         access::Scope,
-        event::EventPosition,
         id::BatchId,
         list::Order,
         page::{ListKind, Page, PageArgs},
@@ -83,7 +82,7 @@ impl Subscription {
         let args = PageArgs { after, ..PageArgs::default() };
         let page = Page::parse(&args, ListKind::Events, Order::OLDEST).map_err(bad_argument)?;
         let filter = filter.unwrap_or_default().parse(None).map_err(bad_argument)?;
-        let after = page.after.map(|key| EventPosition::from_key(key.id));
+        let after = page.after.map(|key| key.id);
         let events = ctx.services().follow_events(ctx.caller(), after, filter).await.map_err(query_error)?;
         Ok(events
             .map(|event| event.map(|event| EventEdge::of(EventNode(Arc::new(event)))).map_err(query_error)))

@@ -10,6 +10,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use futures_util::{Stream, stream};
 use tokio::sync::{broadcast, watch};
+use uuid::Uuid;
 
 use super::{
     Error, Services,
@@ -21,7 +22,8 @@ use crate::{
         access::{Caller, Scope},
         event::{Event, EventFilter, EventPosition},
         id::BatchId,
-        page::{Page, Slice},
+        page::{Page, Slice, no_cursor},
+        problem::At,
     },
     store::{self, Store, events},
 };
@@ -121,7 +123,9 @@ impl Reader {
             return Ok(hidden);
         };
         loop {
-            let new = events::after(db, Scope::SLUICE, position, &EventFilter::default(), READ).await?;
+            let new =
+                events::after(db, self.store.veil(), Scope::SLUICE, position, &EventFilter::default(), READ)
+                    .await?;
             let Some(last) = new.last() else { break };
             position = last.position;
             self.position = Some(position);
@@ -144,7 +148,9 @@ impl Services {
         page: &Page,
     ) -> Result<Slice<Event>, Error> {
         let scope = caller.may_read()?;
-        Ok(page.cut(events::page(self.store.reader(), scope, filter, page).await?))
+        let (db, veil) = (self.store.reader(), self.store.veil());
+        let inside = page.clone().with_keys(|cursor| self.lifted(cursor))?;
+        Ok(page.cut(events::page(db, veil, scope, filter, &inside).await?))
     }
 
     /// How many events the filter lets through.
@@ -153,18 +159,26 @@ impl Services {
         Ok(events::count(self.store.reader(), scope, filter).await?)
     }
 
-    /// Every event after this position that the filter lets through: from the table first, then live,
-    /// none lost and none twice, in order. Without a position, those that come from now on.
+    /// The key of the position for which this cursor stands; `None`: for none.
+    fn lifted(&self, cursor: Uuid) -> Option<Uuid> {
+        EventPosition::from_key(self.store.veil().lift(cursor)).map(EventPosition::key)
+    }
+
+    /// Every event after this cursor that the filter lets through: from the table first, then live,
+    /// none lost and none twice, in order. Without a cursor, those that come from now on.
     pub async fn follow_events(
         &self,
         caller: &Caller,
-        after: Option<EventPosition>,
+        after: Option<Uuid>,
         filter: EventFilter,
     ) -> Result<impl Stream<Item = Result<Event, Error>> + Send + 'static + use<>, Error> {
         let scope = caller.may_read()?;
         let live = self.history.join();
         let position = match after {
-            Some(position) => position,
+            Some(cursor) => self
+                .lifted(cursor)
+                .and_then(EventPosition::from_key)
+                .ok_or_else(|| no_cursor(&At::Root.field("after")))?,
             None => events::end(self.store.reader()).await?,
         };
         let (store, ready) = (self.store.clone(), VecDeque::new());
@@ -225,7 +239,8 @@ impl Following {
     /// Reads on in the table. When there is nothing more to read, what comes next comes live: whatever was
     /// not to be seen yet will be handed out, since this was registered before it looked.
     async fn read_table(&mut self) -> Result<(), store::Error> {
-        let read = events::after(self.store.reader(), self.scope, self.position, &self.filter, READ).await?;
+        let (db, veil) = (self.store.reader(), self.store.veil());
+        let read = events::after(db, veil, self.scope, self.position, &self.filter, READ).await?;
         if (read.len() as u64) < READ {
             self.source = Source::Live;
         }

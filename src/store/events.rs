@@ -10,7 +10,6 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, Order as SqlOrder, Query, SimpleExpr},
 };
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use super::{Error, keys::seen_in};
 use crate::{
@@ -22,6 +21,7 @@ use crate::{
         list::Direction,
         page::{Key, Page},
         text::{Message, Text},
+        veil::Veil,
     },
     entity::{
         event::{ActiveModel, Column, Entity, Model},
@@ -43,6 +43,7 @@ pub async fn append(db: &impl ConnectionTrait, events: &[NewEvent]) -> Result<()
 /// The events after this position that the filter lets through, in order.
 pub async fn after(
     db: &impl ConnectionTrait,
+    veil: &Veil,
     scope: Scope,
     position: EventPosition,
     filter: &EventFilter,
@@ -50,7 +51,7 @@ pub async fn after(
 ) -> Result<Vec<Event>, Error> {
     let select = visible(db, scope, filter).filter(beyond(position, Direction::Ascending));
     let rows = select.order_by_asc(Column::Xact).order_by_asc(Column::Id).limit(most).all(db).await?;
-    rows.into_iter().map(Event::try_from).collect()
+    rows.into_iter().map(|row| event(row, veil)).collect()
 }
 
 /// Where the history ends now, as readers see it.
@@ -76,6 +77,7 @@ pub async fn some_are_hidden(db: &impl ConnectionTrait) -> Result<bool, Error> {
 /// The rows of a page, in the order in which it is walked.
 pub async fn page(
     db: &impl ConnectionTrait,
+    veil: &Veil,
     scope: Scope,
     filter: &EventFilter,
     page: &Page,
@@ -85,7 +87,8 @@ pub async fn page(
         [(&page.after, page.order.direction), (&page.before, page.order.direction.reversed())]
     {
         if let Some(Key { id, .. }) = key {
-            select = select.filter(beyond(EventPosition::from_key(*id), follows));
+            let position = EventPosition::from_key(*id).unwrap_or_default();
+            select = select.filter(beyond(position, follows));
         }
     }
     let order = match page.walk() {
@@ -93,7 +96,7 @@ pub async fn page(
         Direction::Descending => SqlOrder::Desc,
     };
     let rows = select.order_by(Column::Xact, order.clone()).order_by(Column::Id, order).all(db).await?;
-    rows.into_iter().map(Event::try_from).collect()
+    rows.into_iter().map(|row| event(row, veil)).collect()
 }
 
 /// How many events the filter lets through.
@@ -230,25 +233,20 @@ fn subject(row: &Model) -> Option<Subject> {
     })
 }
 
-impl TryFrom<Model> for Event {
-    type Error = Error;
-
-    fn try_from(row: Model) -> Result<Self, Error> {
-        let corrupt = |column| Error::Corrupt {
-            table: "events",
-            column,
-            id: Uuid::from_u64_pair(row.xact.unsigned_abs(), row.id.unsigned_abs()),
-        };
-        let kind = EventKind::named(&row.kind).ok_or_else(|| corrupt("kind"))?;
-        Ok(Self {
-            position: EventPosition { transaction: row.xact, id: row.id },
-            event: NewEvent {
-                at: row.at,
-                actor: Actor::stored(&row.actor).ok_or_else(|| corrupt("actor"))?,
-                tenant_id: TenantId::from_uuid(row.tenant_id),
-                subject: subject(&row).ok_or_else(|| corrupt("batch_id"))?,
-                change: change(kind, &row).map_err(corrupt)?,
-            },
-        })
-    }
+/// An event, with the cursor that this veil makes of its position.
+fn event(row: Model, veil: &Veil) -> Result<Event, Error> {
+    let position = EventPosition { transaction: row.xact, id: row.id };
+    let corrupt = |column| Error::Corrupt { table: "events", column, id: position.key() };
+    let kind = EventKind::named(&row.kind).ok_or_else(|| corrupt("kind"))?;
+    Ok(Event {
+        position,
+        cursor: veil.cover(position.key()),
+        event: NewEvent {
+            at: row.at,
+            actor: Actor::stored(&row.actor).ok_or_else(|| corrupt("actor"))?,
+            tenant_id: TenantId::from_uuid(row.tenant_id),
+            subject: subject(&row).ok_or_else(|| corrupt("batch_id"))?,
+            change: change(kind, &row).map_err(corrupt)?,
+        },
+    })
 }

@@ -20,6 +20,7 @@ pub mod secrets;
 mod templates;
 pub mod tenants;
 pub mod tokens;
+mod veil;
 pub mod wakeups;
 
 use std::time::Duration;
@@ -37,7 +38,10 @@ pub use keys::CHUNK;
 pub use migrate::{MigrationStatus, migrate, migration_status};
 pub use wakeups::Listener;
 
-use crate::config::{DatabaseConfig, DatabaseUrl};
+use crate::{
+    config::{DatabaseConfig, DatabaseUrl},
+    domain::veil::Veil,
+};
 
 /// How long a request waits for a free connection, or for SQLite's write lock.
 const WAIT: Duration = Duration::from_secs(5);
@@ -57,6 +61,7 @@ const KEPT_OPEN: u32 = 5;
 pub struct Store {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
+    veil: Veil,
 }
 
 impl Store {
@@ -66,12 +71,14 @@ impl Store {
             DatabaseUrl::Sqlite(url) => {
                 let writer = Database::connect(sqlite(url, Role::Writer, 1)).await?;
                 let reader = connect(sqlite(url, Role::Reader, config.connections)).await?;
-                Ok(Self { reader, writer })
+                let veil = veil::of(&writer).await?;
+                Ok(Self { reader, writer, veil })
             }
             DatabaseUrl::Postgres(url) => {
                 let pool = connect(postgres(url, config.connections)).await?;
                 events::rebase(&pool).await?;
-                Ok(Self { reader: pool.clone(), writer: pool })
+                let veil = veil::of(&pool).await?;
+                Ok(Self { reader: pool.clone(), writer: pool, veil })
             }
         }
     }
@@ -85,6 +92,11 @@ impl Store {
     /// Where reads go that stand for themselves.
     pub fn reader(&self) -> &DatabaseConnection {
         &self.reader
+    }
+
+    /// What hides the positions of events from clients.
+    pub fn veil(&self) -> &Veil {
+        &self.veil
     }
 
     /// Asks the database whether it is there.

@@ -1,5 +1,6 @@
 //! The history: queried in pages, and followed live from any point.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::{
@@ -57,6 +58,27 @@ async fn run_one(app: &TestApp, number: usize) {
 }
 
 on_both! {
+    async fn a_cursor_tells_nothing_of_how_much_others_do(app: TestApp) {
+        run_one(app, 0).await;
+        let events = whole(app, EVENTS).await;
+        let bits = |edge: &Value| {
+            let cursor = BASE64_URL_SAFE_NO_PAD.decode(text(&edge["cursor"])).unwrap();
+            let key = String::from_utf8(cursor).unwrap().rsplit('/').next().unwrap().to_owned();
+            u128::from_str_radix(&key, 16).unwrap()
+        };
+        // Neighbours in the history have nothing in common, whatever it counts inside.
+        let differing = events.windows(2).map(|pair| (bits(&pair[0]) ^ bits(&pair[1])).count_ones());
+        assert!({ differing }.all(|bits| bits > 20), "{events:?}");
+
+        let invented = BASE64_URL_SAFE_NO_PAD.encode(format!("events.created.asc//{:032x}", 7));
+        let query = "query ($after: String) { events(after: $after) { totalCount } }";
+        let refused = app.graphql(query, json!({ "after": invented })).await;
+        assert_eq!(refused["errors"][0]["extensions"]["code"], "INVALID_VALUE", "{refused}");
+        let mut socket = app.open_socket().await;
+        socket.subscribe("1", &follow(Some(&invented))).await;
+        assert_eq!(socket.hear().await["payload"][0]["extensions"]["code"], "INVALID_VALUE");
+    }
+
     async fn a_follower_that_comes_back_twenty_times_misses_nothing_and_hears_nothing_twice(app: TestApp) {
         run_one(app, 0).await;
         let first = whole(app, EVENTS).await[0].clone();
