@@ -19,9 +19,9 @@ use crate::{
     graphql::{Registered, Schema},
     http,
     issuer::Issuer,
-    keyfile,
+    keyfile::{self, Missing},
     services::{Services, Settings},
-    store::{self, Store, tokens},
+    store::{self, Store, secrets, tokens},
     telemetry::Metrics,
 };
 
@@ -152,11 +152,17 @@ impl Application {
         if let Some(issuer) = &issuer {
             issuer.read(clock.now()).await.map_err(StartError::Issuer)?;
         }
+        let known = secrets::any_known(store.reader()).await;
+        let missing = match known.map_err(|error| StartError::Keys(error.to_string()))? {
+            true => Missing::IsWrong,
+            false => Missing::IsMade,
+        };
         let settings = Settings {
             limits: config.limits.batch,
             openness: config.openness(),
             issuer,
-            keyring: keyfile::keyring(&config.keys, &config.database.url).map_err(StartError::Keys)?,
+            keyring: keyfile::keyring(&config.keys, &config.database.url, missing)
+                .map_err(StartError::Keys)?,
             metrics: Arc::new(Metrics::default()),
         };
         let services = Arc::new(Services::new(store.clone(), clock, settings));

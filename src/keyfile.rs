@@ -17,9 +17,22 @@ use crate::{
 /// The id of a key that is made here.
 const FIRST: &str = "1";
 
+/// What is done about the key file beside an SQLite database, if it is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// One is made: the database has not known a key yet.
+    IsMade,
+    /// It was there: a new key could not open what it has sealed, and would hide that it is gone.
+    IsWrong,
+}
+
 /// The keys from there; `None` where there are none and none can be made: beside a PostgreSQL, of which other
 /// servers would not know. What is wrong is a sentence that repeats no key.
-pub fn keyring(source: &KeySource, database: &DatabaseUrl) -> Result<Option<Keyring>, String> {
+pub fn keyring(
+    source: &KeySource,
+    database: &DatabaseUrl,
+    missing: Missing,
+) -> Result<Option<Keyring>, String> {
     match source {
         KeySource::Text(text) => {
             Keyring::parse(text.reveal()).map(Some).map_err(|error| format!("SLUICE_SECRET_KEY: {error}"))
@@ -29,8 +42,15 @@ pub fn keyring(source: &KeySource, database: &DatabaseUrl) -> Result<Option<Keyr
             DatabaseUrl::Postgres(_) => Ok(None),
             DatabaseUrl::Sqlite(url) => {
                 let path = beside(url);
-                make(&path)
-                    .map_err(|error| format!("cannot make the key file {}: {error}", path.display()))?;
+                if missing == Missing::IsMade {
+                    make(&path)
+                        .map_err(|error| format!("cannot make the key file {}: {error}", path.display()))?;
+                } else if !path.exists() {
+                    return Err(format!(
+                        "the key file {} is missing, and this database knows a key that was in it; put it back",
+                        path.display()
+                    ));
+                }
                 read(&path).map(Some)
             }
         },

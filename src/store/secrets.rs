@@ -99,6 +99,11 @@ pub async fn make_known(db: &impl ConnectionTrait, key: &SecretKey) -> Result<Kn
     Ok(if known.is_some_and(|known| known.proof == key.proof()) { Known::Same } else { Known::Other })
 }
 
+/// Whether any key is known.
+pub async fn any_known(db: &impl ConnectionTrait) -> Result<bool, Error> {
+    Ok(secret_key::Entity::find().limit(1).one(db).await?.is_some())
+}
+
 /// The keys by which credentials are sealed now.
 pub async fn keys_in_use(db: &impl ConnectionTrait) -> Result<Vec<KeyId>, Error> {
     let ids: Vec<String> = Entity::find()

@@ -81,6 +81,10 @@ fn beside_an_sqlite_database_a_key_is_made_for_its_owner_alone() {
     let names = fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().file_name());
     assert!(!names.into_iter().any(|name| name.to_string_lossy().contains("new-")), "half a key is left");
     fs::remove_file(&key).unwrap();
+    let serve = ["serve", "--bind", "127.0.0.1:0", "--database-url", "sqlite:sluice.db"];
+    let sentence = complaint(directory.path(), &serve);
+    assert!(sentence.contains("sluice.db.key is missing") && sentence.contains("put it back"), "{sentence}");
+    assert!(!key.exists(), "a new key hides that the old one is gone");
     let sentence = complaint_with(directory.path(), "sqlite:sluice.db", NEW);
     assert!(sentence.contains("sealed with the key 1, which is not there"), "{sentence}");
     for file in fs::read_dir(directory.path()).unwrap() {
