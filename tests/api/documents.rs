@@ -306,6 +306,7 @@ on_both! {
             (batch, input(json!({ "type": "LOAD", "object": "a", "x": 1 })), "variable `$input` does not fit at `jobs`: `JobInput` has no field `x`"),
             (batch, input(json!([null])), "variable `$input` does not fit at `jobs.0`: `JobInput!` must not be null"),
             (first, json!({ "a": 2_147_483_648_u64 }), "variable `$a` does not fit: this is no value of `Int`"),
+            (first, json!({ "a": 1.5 }), "variable `$a` does not fit: this is no value of `Int`"),
             (first, json!({ "a": "1" }), "variable `$a` does not fit: this is no value of `Int`"),
             (first, json!({ "a": [1] }), "variable `$a` does not fit: this is no value of `Int`"),
         ] {
@@ -316,6 +317,7 @@ on_both! {
         let data = app.data("{ tenants { totalCount } }", json!({})).await;
         assert_eq!(data["tenants"]["totalCount"], 1, "nothing ran");
         app.data(first, json!({ "a": null, "unknown": 1 })).await;
+        app.data(first, json!({ "a": 2.0 })).await;
         let one = app.graphql(batch, input(json!({ "type": "LOAD", "object": "a" }))).await;
         assert!(one["data"].is_object(), "a list of one may be written as its item: {one}");
     }

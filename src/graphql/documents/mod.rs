@@ -278,14 +278,15 @@ impl Operation {
 
     /// The values of its variables as the executor takes them, with the default values of those that are
     /// missing, which it would pass over in `@skip` and `@include`.
-    pub fn variables(&self, values: Json) -> Result<Variables, Executed> {
-        let empty = serde_json::Map::new();
-        let given = values.as_object().unwrap_or(&empty);
-        let misfits = self.variables.iter().filter_map(|(variable, place)| {
-            let message = variables::misfit(variable, given, &SCHEMA)?;
-            Some(validate::server_error(&message, *place))
-        });
-        let misfits: Vec<ServerError> = misfits.collect();
+    pub fn variables(&self, mut values: Json) -> Result<Variables, Executed> {
+        let mut empty = serde_json::Map::new();
+        let given = values.as_object_mut().unwrap_or(&mut empty);
+        let mut misfits: Vec<ServerError> = Vec::new();
+        for (variable, place) in &self.variables {
+            if let Some(message) = variables::misfit(variable, given, &SCHEMA) {
+                misfits.push(validate::server_error(&message, *place));
+            }
+        }
         if !misfits.is_empty() {
             return Err(Executed::refused(misfits, Refusal::ValidationFailed));
         }

@@ -1,4 +1,5 @@
-//! Whether the values that a request gives to variables are of their types.
+//! Whether the values that a request gives to variables are of their types. JSON does not tell `1.0` from `1`: a number
+//! without a fraction is made an integer, where one is wanted.
 
 use apollo_compiler::{
     Node, Schema,
@@ -17,14 +18,14 @@ struct Misfit {
 
 type Checked = Result<(), Misfit>;
 
-/// What is wrong with the value of a variable; `None` when nothing is.
+/// What is wrong with the value of a variable; `None` when nothing is, and the value is as the executor takes it.
 pub fn misfit(
     definition: &Node<VariableDefinition>,
-    values: &Map<String, Value>,
+    values: &mut Map<String, Value>,
     schema: &Schema,
 ) -> Option<String> {
     let name = &definition.name;
-    let Some(value) = values.get(name.as_str()) else {
+    let Some(value) = values.get_mut(name.as_str()) else {
         let is_required = definition.ty.is_non_null() && definition.default_value.is_none();
         return is_required
             .then(|| format!("variable `${name}` of the required type `{}` is missing", definition.ty));
@@ -35,28 +36,31 @@ pub fn misfit(
     Some(format!("variable `${name}` does not fit{place}: {}", misfit.wanted))
 }
 
-fn check(value: &Value, wanted: &Type, schema: &Schema) -> Checked {
+fn check(value: &mut Value, wanted: &Type, schema: &Schema) -> Checked {
     match (value, wanted) {
         (Value::Null, _) if wanted.is_non_null() => misses(format!("`{wanted}` must not be null")),
         (Value::Null, _) => Ok(()),
         (Value::Array(items), Type::List(item) | Type::NonNullList(item)) => {
-            items.iter().enumerate().try_for_each(|(index, value)| {
+            items.iter_mut().enumerate().try_for_each(|(index, value)| {
                 check(value, item, schema).map_err(|misfit| misfit.within(&index.to_string()))
             })
         }
         // A list of one may be written as its item.
-        (_, Type::List(item) | Type::NonNullList(item)) => check(value, item, schema),
-        (_, Type::Named(name) | Type::NonNullNamed(name)) => named(value, name, schema),
+        (one, Type::List(item) | Type::NonNullList(item)) => check(one, item, schema),
+        (one, Type::Named(name) | Type::NonNullNamed(name)) => named(one, name, schema),
     }
 }
 
-fn named(value: &Value, name: &str, schema: &Schema) -> Checked {
+fn named(value: &mut Value, name: &str, schema: &Schema) -> Checked {
     let fits = match schema.types.get(name) {
         Some(ExtendedType::InputObject(input)) => return object(value, input, schema),
         Some(ExtendedType::Enum(of)) => value.as_str().is_some_and(|value| of.values.contains_key(value)),
         // Our own scalars say themselves what they take.
         _ => match name {
-            "Int" => value.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
+            "Int" => {
+                make_whole(value);
+                value.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
+            }
             "Float" => value.is_number(),
             "String" => value.is_string(),
             "Boolean" => value.is_boolean(),
@@ -67,14 +71,22 @@ fn named(value: &Value, name: &str, schema: &Schema) -> Checked {
     if fits { Ok(()) } else { misses(format!("this is no value of `{name}`")) }
 }
 
-fn object(value: &Value, input: &InputObjectType, schema: &Schema) -> Checked {
+/// Makes a number without a fraction an integer, if it is one that `Int` could hold.
+fn make_whole(value: &mut Value) {
+    let whole = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= f64::from(u32::MAX));
+    if let Some(number) = whole {
+        *value = Value::from(number as i64);
+    }
+}
+
+fn object(value: &mut Value, input: &InputObjectType, schema: &Schema) -> Checked {
     let Value::Object(fields) = value else {
         return misses(format!("`{}` is a JSON object", input.name));
     };
     if let Some(unknown) = fields.keys().find(|field| !input.fields.contains_key(field.as_str())) {
         return misses(format!("`{}` has no field `{unknown}`", input.name));
     }
-    input.fields.iter().try_for_each(|(name, field)| match fields.get(name.as_str()) {
+    input.fields.iter().try_for_each(|(name, field)| match fields.get_mut(name.as_str()) {
         Some(value) => check(value, &field.ty, schema).map_err(|misfit| misfit.within(name)),
         None if field.is_required() => misses(format!("the required field `{name}` is missing")),
         None => Ok(()),
