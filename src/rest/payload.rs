@@ -1,11 +1,13 @@
 //! Request bodies, read to a limit.
 
+use std::time::Duration;
+
 use actix_web::{
     HttpMessage, HttpRequest,
     http::StatusCode,
-    web::{Bytes, Payload},
+    web::{Bytes, BytesMut, Payload},
 };
-
+use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use crate::config::Limits;
@@ -21,7 +23,12 @@ pub enum Unread {
     BrokenOff,
     /// The client took too long to send it.
     TooSlow,
+    /// The client sent nothing of it for too long.
+    Stalled,
 }
+
+/// How long a client may send nothing of a body that it has announced.
+const STALL: Duration = Duration::from_secs(5);
 
 impl Unread {
     /// What the client is told: the status, the code, and the message. `what` is what it should have sent.
@@ -39,6 +46,10 @@ impl Unread {
                 let message = format!("the body did not come within {:?}", limits.sending);
                 (StatusCode::REQUEST_TIMEOUT, "BODY_TOO_SLOW", message)
             }
+            Self::Stalled => {
+                let message = format!("nothing of the body came for {:?}", stall(limits));
+                (StatusCode::REQUEST_TIMEOUT, "BODY_TOO_SLOW", message)
+            }
             Self::BrokenOff => {
                 (StatusCode::BAD_REQUEST, "BAD_REQUEST", "the body broke off before its end".to_owned())
             }
@@ -51,12 +62,27 @@ pub async fn read_body(request: &HttpRequest, payload: Payload, limits: &Limits)
     if !is_json(request) {
         return Err(Unread::NotJson);
     }
-    match timeout(limits.sending, payload.to_bytes_limited(limits.body)).await {
-        Ok(Ok(Ok(bytes))) => Ok(bytes),
-        Ok(Ok(Err(_))) => Err(Unread::BrokenOff),
-        Ok(Err(_)) => Err(Unread::TooLong),
-        Err(_) => Err(Unread::TooSlow),
+    timeout(limits.sending, read(payload, limits)).await.unwrap_or(Err(Unread::TooSlow))
+}
+
+async fn read(mut payload: Payload, limits: &Limits) -> Result<Bytes, Unread> {
+    let mut body = BytesMut::new();
+    loop {
+        let chunk = match timeout(stall(limits), payload.next()).await {
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Err(_))) => return Err(Unread::BrokenOff),
+            Ok(None) => return Ok(body.freeze()),
+            Err(_) => return Err(Unread::Stalled),
+        };
+        if body.len() + chunk.len() > limits.body {
+            return Err(Unread::TooLong);
+        }
+        body.extend_from_slice(&chunk);
     }
+}
+
+fn stall(limits: &Limits) -> Duration {
+    limits.sending.min(STALL)
 }
 
 /// `application/json`, in UTF-8: JSON has no other encoding.

