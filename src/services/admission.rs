@@ -34,6 +34,8 @@ const BELIEVED: TimeDelta = TimeDelta::seconds(2);
 /// How often it is looked whether somebody with a live connection may still be served, should a wake-up
 /// get lost.
 const LOOK: TimeDelta = TimeDelta::seconds(5);
+/// The same for somebody who waits for an answer.
+const SELDOM: TimeDelta = TimeDelta::seconds(20);
 /// How many tokens are remembered.
 const REMEMBERED: usize = 10_000;
 
@@ -155,22 +157,46 @@ impl Services {
     /// Waits until a caller with a live connection may no longer be served.
     pub fn leaves(self: &Arc<Self>, caller: Arc<Caller>) -> impl Future<Output = ()> + Send + use<> {
         let services = self.clone();
+        let mut news = services.wakeups.subscribe(Topic::Access);
         async move {
-            let mut news = services.wakeups.subscribe(Topic::Access);
+            while services.is_still_welcome(&caller).await {
+                services.look_again(&mut news, LOOK).await;
+            }
+        }
+    }
+
+    /// The same for a caller that was let in a moment ago and waits for an answer, a worker for a job for instance. That
+    /// is over soon anyway, and however many wait, an idle server has next to nothing to ask the database.
+    pub fn leaves_the_queue(
+        self: &Arc<Self>,
+        caller: Arc<Caller>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let services = self.clone();
+        let mut news = services.wakeups.subscribe(Topic::Access);
+        async move {
             loop {
-                news.mark_unchanged();
-                match services.is_welcome(&caller).await {
-                    Ok(true) => {}
-                    Ok(false) => return,
-                    Err(error) => tracing::warn!(%error, "can't look whether a token is still good"),
-                }
-                let look = services.now() + LOOK;
-                tokio::select! {
-                    changed = news.changed() => if changed.is_err() { return },
-                    () = services.clock.sleep_until(look) => {}
+                services.look_again(&mut news, SELDOM).await;
+                if !services.is_still_welcome(&caller).await {
+                    return;
                 }
             }
         }
+    }
+
+    /// Waits for news of tokens, or until it is time to look without any.
+    async fn look_again(&self, news: &mut watch::Receiver<()>, pause: TimeDelta) {
+        let look = self.now() + pause;
+        tokio::select! {
+            Ok(()) = news.changed() => {}
+            () = self.clock.sleep_until(look) => {}
+        }
+    }
+
+    async fn is_still_welcome(&self, caller: &Caller) -> bool {
+        self.is_welcome(caller).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "can't look whether a token is still good");
+            true
+        })
     }
 
     async fn is_welcome(&self, caller: &Caller) -> Result<bool, Error> {
