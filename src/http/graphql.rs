@@ -4,7 +4,7 @@
 //! After the draft of <https://graphql.github.io/graphql-over-http/draft/>. The handlers are our own:
 //! the stock integration answers everything with 200 and runs mutations by GET.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -12,7 +12,10 @@ use actix_web::{
     web::{Data, Payload, Query, ServiceConfig, resource},
 };
 use serde_json::json;
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{
+    runtime::Handle,
+    time::{sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
@@ -40,6 +43,10 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(resource("/graphql").get(get).post(post).default_service(actix_web::web::to(other_method)))
         .service(resource("/schema.graphql").get(schema_file).default_service(actix_web::web::to(only_get)));
 }
+
+/// How long an operation may go on whose caller may no longer be served. It may be what has brought that about: who makes
+/// the first token shall hear its secret.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// In which media type a client wants its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,6 +252,10 @@ async fn execute(
     let (schema, caller) = (served.schema.clone(), requester.caller.clone());
     let running = served.runtime.spawn(async move { schema.execute(operation, requester).await });
     let running = AbortOnDropHandle::new(running);
+    let unwelcome = async {
+        served.services.leaves_the_queue(caller).await;
+        sleep(GRACE).await;
+    };
     tokio::select! {
         finished = timeout(served.limits.running, running) => match finished {
             Ok(Ok(executed)) => Ok(executed),
@@ -254,7 +265,7 @@ async fn execute(
             }
             Err(_) => Ok(served.schema.give_up(served.limits.running)),
         },
-        () = served.services.leaves_the_queue(caller) => Err(Unfinished::NotWelcome),
+        () = unwelcome => Err(Unfinished::NotWelcome),
     }
 }
 

@@ -76,7 +76,8 @@ on_both! {
         assert_eq!(refused["errors"][0]["extensions"]["code"], "INVALID_VALUE", "{refused}");
         let mut socket = app.open_socket().await;
         socket.subscribe("1", &follow(Some(&invented))).await;
-        assert_eq!(socket.hear().await["payload"][0]["extensions"]["code"], "INVALID_VALUE");
+        let heard = socket.hear().await;
+        assert!(heard.to_string().contains("INVALID_VALUE"), "{heard}");
     }
 
     async fn a_follower_that_comes_back_twenty_times_misses_nothing_and_hears_nothing_twice(app: TestApp) {
