@@ -501,6 +501,9 @@ fn migrate_says_what_the_database_has_and_lacks() {
             "m0011_room",
             "m0012_tokens",
             "m0013_credentials",
+            "m0014_schedules",
+            "m0015_schedule_events",
+            "m0016_server_secrets",
         ];
         let listed = |word: &str| names.map(|name| format!("{word}  {name}\n")).concat();
         assert_eq!(migrate("status"), listed("pending"));
