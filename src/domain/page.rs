@@ -183,18 +183,6 @@ impl Keyed for Event {
 }
 
 impl Page {
-    /// The same page with other keys, `None` in the place of one that does not stand for a row.
-    pub fn with_keys(self, change: impl Fn(Uuid) -> Option<Uuid>) -> Result<Self, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let mut changed = |key: Option<Key>, name| {
-            let Key { value, id } = key?;
-            let changed = change(id).map(|id| Key { value, id });
-            keep(changed.ok_or_else(|| no_cursor(&At::Root.field(name))), &mut problems)
-        };
-        let (after, before) = (changed(self.after, "after"), changed(self.before, "before"));
-        if problems.is_empty() { Ok(Self { after, before, ..self }) } else { Err(problems) }
-    }
-
     /// Checks what a client asks for and says everything that is wrong with it.
     pub fn parse(args: &PageArgs, list: ListKind, order: Order) -> Result<Self, Vec<Problem>> {
         let at = At::Root;

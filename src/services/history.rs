@@ -22,10 +22,13 @@ use crate::{
         access::{Caller, Scope},
         event::{Event, EventFilter, EventPosition},
         id::BatchId,
-        page::{Page, Slice, no_cursor},
-        problem::At,
+        page::{Key, Page, Slice, no_cursor},
+        problem::{At, Problem, keep},
     },
-    store::{self, Store, events},
+    store::{
+        self, Store,
+        events::{self, Between},
+    },
 };
 
 /// How many events are read at once.
@@ -148,9 +151,16 @@ impl Services {
         page: &Page,
     ) -> Result<Slice<Event>, Error> {
         let scope = caller.may_read()?;
+        let mut problems = Vec::new();
+        let mut position =
+            |key: Option<Key>, name| keep(self.position(key?.id, &At::Root.field(name)), &mut problems);
+        let between =
+            Between { after: position(page.after, "after"), before: position(page.before, "before") };
+        if !problems.is_empty() {
+            return Err(problems.into());
+        }
         let (db, veil) = (self.store.reader(), self.store.veil());
-        let inside = page.clone().with_keys(|cursor| self.lifted(cursor))?;
-        Ok(page.cut(events::page(db, veil, scope, filter, &inside).await?))
+        Ok(page.cut(events::page(db, veil, scope, filter, page, between).await?))
     }
 
     /// How many events the filter lets through.
@@ -159,9 +169,9 @@ impl Services {
         Ok(events::count(self.store.reader(), scope, filter).await?)
     }
 
-    /// The key of the position for which this cursor stands; `None`: for none.
-    fn lifted(&self, cursor: Uuid) -> Option<Uuid> {
-        EventPosition::from_key(self.store.veil().lift(cursor)).map(EventPosition::key)
+    /// The position for which a cursor stands.
+    fn position(&self, cursor: Uuid, at: &At<'_>) -> Result<EventPosition, Problem> {
+        EventPosition::from_key(self.store.veil().lift(cursor)).ok_or_else(|| no_cursor(at))
     }
 
     /// Every event after this cursor that the filter lets through: from the table first, then live,
@@ -175,10 +185,7 @@ impl Services {
         let scope = caller.may_read()?;
         let live = self.history.join();
         let position = match after {
-            Some(cursor) => self
-                .lifted(cursor)
-                .and_then(EventPosition::from_key)
-                .ok_or_else(|| no_cursor(&At::Root.field("after")))?,
+            Some(cursor) => self.position(cursor, &At::Root.field("after"))?,
             None => events::end(self.store.reader()).await?,
         };
         let (store, ready) = (self.store.clone(), VecDeque::new());

@@ -19,7 +19,7 @@ use crate::{
         event::{Actor, Change, Event, EventFilter, EventKind, EventPosition, NewEvent, Subject},
         id::{BatchId, JobId, ScheduleId, TenantId},
         list::Direction,
-        page::{Key, Page},
+        page::Page,
         text::{Message, Text},
         veil::Veil,
     },
@@ -74,20 +74,29 @@ pub async fn some_are_hidden(db: &impl ConnectionTrait) -> Result<bool, Error> {
     Ok(hidden.is_some())
 }
 
-/// The rows of a page, in the order in which it is walked.
+/// Between which positions the events of a page are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Between {
+    /// Only those that follow it in the order of the list.
+    pub after: Option<EventPosition>,
+    /// Only those that precede it.
+    pub before: Option<EventPosition>,
+}
+
+/// The rows of a page, in the order in which it is walked. Its keys are cursors: `between` is where they stand.
 pub async fn page(
     db: &impl ConnectionTrait,
     veil: &Veil,
     scope: Scope,
     filter: &EventFilter,
     page: &Page,
+    between: Between,
 ) -> Result<Vec<Event>, Error> {
     let mut select = visible(db, scope, filter).limit(page.rows_to_fetch());
-    for (key, follows) in
-        [(&page.after, page.order.direction), (&page.before, page.order.direction.reversed())]
+    for (position, follows) in
+        [(between.after, page.order.direction), (between.before, page.order.direction.reversed())]
     {
-        if let Some(Key { id, .. }) = key {
-            let position = EventPosition::from_key(*id).unwrap_or_default();
+        if let Some(position) = position {
             select = select.filter(beyond(position, follows));
         }
     }
