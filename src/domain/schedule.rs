@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     batch::NewBatch,
-    draft::{BatchDraft, BatchLimits},
+    draft::BatchDraft,
     id::{ScheduleId, TenantId},
     problem::{At, Problem, ProblemCode, Segment, keep},
     text::Name,
@@ -111,11 +111,9 @@ impl Schedule {
 /// What a client asks for when it makes a schedule or replaces its definition.
 #[derive(Debug, Clone)]
 pub struct ScheduleDraft {
-    /// The tenant's id; `None`: the caller's.
-    pub tenant_id: Option<String>,
     /// See [`Schedule::name`].
     pub name: String,
-    /// See [`Schedule::template`].
+    /// See [`Schedule::template`]; its tenant is the schedule's.
     pub template: BatchDraft,
     /// See [`Schedule::timetable`].
     pub timetable: Option<TimetableDraft>,
@@ -130,6 +128,8 @@ pub struct ScheduleDraft {
 /// The definition of a schedule whose fields are right. What its template refers to has still to be looked up.
 #[derive(Debug, Clone)]
 pub struct NewSchedule {
+    /// See [`Schedule::tenant_id`].
+    pub tenant_id: TenantId,
     /// See [`Schedule::name`].
     pub name: Name,
     /// See [`Schedule::template`].
@@ -148,8 +148,7 @@ impl NewSchedule {
     /// Checks a draft, with what `check` has to say about the template, and says everything that is wrong.
     pub fn parse(
         draft: ScheduleDraft,
-        limits: &BatchLimits,
-        check: impl FnOnce(BatchDraft, &BatchLimits) -> Result<NewBatch, Vec<Problem>>,
+        check: impl FnOnce(BatchDraft) -> Result<NewBatch, Vec<Problem>>,
     ) -> Result<Self, Vec<Problem>> {
         let at = At::Root;
         let problems = &mut Vec::new();
@@ -162,18 +161,20 @@ impl NewSchedule {
             let message = format!("this must be between 0 and {MAX_CATCH_UP_SECONDS} seconds (31 days)");
             problems.push(at.field("catch_up_seconds").problem(ProblemCode::OutOfRange, message));
         }
-        if let Err(found) = check(template.clone(), limits) {
-            problems.extend(found.into_iter().map(in_template));
-        }
-        match (name, timetable) {
-            (Some(name), timetable @ (None | Some(Some(_)))) if problems.is_empty() => Ok(Self {
-                name,
-                template,
-                timetable: timetable.flatten(),
-                overlap_policy,
-                catch_up,
-                catch_up_window: TimeDelta::seconds(draft.catch_up_seconds.into()),
-            }),
+        let batch =
+            check(template.clone()).map_err(|found| problems.extend(found.into_iter().map(in_template))).ok();
+        match (name, timetable, batch) {
+            (Some(name), timetable @ (None | Some(Some(_))), Some(batch)) if problems.is_empty() => {
+                Ok(Self {
+                    tenant_id: batch.tenant_id,
+                    name,
+                    template: BatchDraft { tenant_id: None, ..template },
+                    timetable: timetable.flatten(),
+                    overlap_policy,
+                    catch_up,
+                    catch_up_window: TimeDelta::seconds(draft.catch_up_seconds.into()),
+                })
+            }
             _ => Err(std::mem::take(problems)),
         }
     }

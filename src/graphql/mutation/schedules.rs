@@ -22,7 +22,7 @@ use crate::{
             timetable::TimetableInput,
         },
     },
-    services::Expected,
+    services::{self, Expected},
 };
 
 /// What the batches of a schedule are to be: what `createBatch` takes, less the tenant and the key.
@@ -145,9 +145,8 @@ impl ScheduleMutation {
         #[graphql(desc = "What it is to be.")] input: CreateScheduleInput,
     ) -> Result<CreateSchedulePayload> {
         let draft = ScheduleDraft {
-            tenant_id: input.tenant_id.map(|id| id.0),
             name: input.name,
-            template: input.template.into(),
+            template: BatchDraft { tenant_id: input.tenant_id.map(|id| id.0), ..input.template.into() },
             timetable: input.timetable.map(Into::into),
             overlap_policy: input.overlap_policy.into(),
             catch_up: input.catch_up.into(),
@@ -163,7 +162,6 @@ impl ScheduleMutation {
         #[graphql(desc = "Which schedule, and what it is to be.")] input: UpdateScheduleInput,
     ) -> Result<UpdateSchedulePayload> {
         let draft = ScheduleDraft {
-            tenant_id: None,
             name: input.name,
             template: input.template.into(),
             timetable: input.timetable.map(Into::into),
@@ -172,7 +170,7 @@ impl ScheduleMutation {
             catch_up_seconds: input.catch_up_seconds,
         };
         let updated = async {
-            let id = ScheduleId::parse(&input.id, &At::Root.field("id"))?;
+            let id = parse(&input.id)?;
             let expected = Expected::Versions(vec![input.version]);
             ctx.services().update_schedule(ctx.caller(), id, expected, draft).await
         };
@@ -186,7 +184,7 @@ impl ScheduleMutation {
         #[graphql(desc = "Which schedule.")] input: DeleteScheduleInput,
     ) -> Result<DeleteSchedulePayload> {
         let deleted = async {
-            let id = ScheduleId::parse(&input.id, &At::Root.field("id"))?;
+            let id = parse(&input.id)?;
             let expected = input.version.map_or(Expected::Any, |version| Expected::Versions(vec![version]));
             ctx.services().delete_schedule(ctx.caller(), id, expected).await
         };
@@ -199,10 +197,7 @@ impl ScheduleMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which schedule.")] input: PauseScheduleInput,
     ) -> Result<PauseSchedulePayload> {
-        let paused = async {
-            let id = ScheduleId::parse(&input.id, &At::Root.field("id"))?;
-            ctx.services().pause_schedule(ctx.caller(), id).await
-        };
+        let paused = async { ctx.services().pause_schedule(ctx.caller(), parse(&input.id)?).await };
         PauseSchedulePayload::new(paused.await, node)
     }
 
@@ -212,10 +207,7 @@ impl ScheduleMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which schedule.")] input: ResumeScheduleInput,
     ) -> Result<ResumeSchedulePayload> {
-        let resumed = async {
-            let id = ScheduleId::parse(&input.id, &At::Root.field("id"))?;
-            ctx.services().resume_schedule(ctx.caller(), id).await
-        };
+        let resumed = async { ctx.services().resume_schedule(ctx.caller(), parse(&input.id)?).await };
         ResumeSchedulePayload::new(resumed.await, node)
     }
 
@@ -226,11 +218,15 @@ impl ScheduleMutation {
         #[graphql(desc = "Which schedule.")] input: TriggerScheduleInput,
     ) -> Result<TriggerSchedulePayload> {
         let fired = async {
-            let id = ScheduleId::parse(&input.id, &At::Root.field("id"))?;
+            let id = parse(&input.id)?;
             ctx.services().trigger_schedule(ctx.caller(), id, input.idempotency_key).await
         };
         TriggerSchedulePayload::new(fired.await, |firing| FiringNode(Arc::new(firing)))
     }
+}
+
+fn parse(id: &ID) -> Result<ScheduleId, services::Error> {
+    Ok(ScheduleId::parse(id, &At::Root.field("id"))?)
 }
 
 fn node(schedule: Schedule) -> ScheduleNode {

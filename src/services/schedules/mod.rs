@@ -141,13 +141,13 @@ impl Services {
     /// Makes a schedule. It is due for the first time after it was made.
     pub async fn create_schedule(&self, caller: &Caller, draft: ScheduleDraft) -> Result<Schedule, Error> {
         let scope = caller.may_operate()?;
-        let (tenant_id, new) = self.check_schedule(scope, draft, None).await?;
+        let new = self.check_schedule(scope, draft, None).await?;
         let now = self.now();
         let schedule = due_from(
             now,
             Schedule {
                 id: ScheduleId::new(now),
-                tenant_id,
+                tenant_id: new.tenant_id,
                 name: new.name,
                 template: Arc::new(new.template),
                 timetable: new.timetable,
@@ -187,7 +187,7 @@ impl Services {
         self.change_schedule(caller, id, Change::ScheduleUpdated, |old, _| {
             let mut problems: Vec<Problem> = expected.check(old.version, "schedule").into_iter().collect();
             let new = match checked {
-                Ok((_, new)) => new,
+                Ok(new) => new,
                 Err(Error::Rejected(found)) => {
                     problems.extend(found);
                     return Err(problems.into());
@@ -293,19 +293,9 @@ impl Services {
         scope: Scope,
         draft: ScheduleDraft,
         owner: Option<TenantId>,
-    ) -> Result<(TenantId, NewSchedule), Error> {
-        let mut tenant = owner.unwrap_or(scope.home());
-        let mut draft = draft;
-        // The template's tenant is the schedule's.
-        draft.template.tenant_id = draft.tenant_id.clone();
+    ) -> Result<NewSchedule, Error> {
         let references = References::of(self.store.reader(), scope, [&draft.template]).await?;
-        let mut new = NewSchedule::parse(draft, &self.limits, |template, limits| {
-            let batch = references.check(template, owner, limits)?;
-            tenant = batch.tenant_id;
-            Ok(batch)
-        })?;
-        new.template.tenant_id = None;
-        Ok((tenant, new))
+        Ok(NewSchedule::parse(draft, |template| references.check(template, owner, &self.limits))?)
     }
 }
 
