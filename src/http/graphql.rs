@@ -276,13 +276,7 @@ fn ran(executed: Result<Executed, Unfinished>, media: Media) -> HttpResponse {
             let (code, message) = services::INTERNAL;
             error(media, StatusCode::INTERNAL_SERVER_ERROR, code, message)
         }
-        Err(Unfinished::NotWelcome) => {
-            let turned = Turned::BadToken(Denial::RevokedToken);
-            let (status, code, message) = turned.told();
-            let mut response = HttpResponse::build(status);
-            turned.challenge(&mut response);
-            with_error(response, media, code, &message)
-        }
+        Err(Unfinished::NotWelcome) => challenge(&Turned::BadToken(Denial::RevokedToken), media),
     }
 }
 
@@ -331,6 +325,11 @@ async fn admit(
 
 fn turned_away(request: &HttpRequest, served: &Served, turned: &Turned, media: Media) -> HttpResponse {
     turned.note(&served.services, auth::from(request));
+    challenge(turned, media)
+}
+
+/// What is told to who is turned away.
+fn challenge(turned: &Turned, media: Media) -> HttpResponse {
     let (status, code, message) = turned.told();
     let mut response = HttpResponse::build(status);
     turned.challenge(&mut response);

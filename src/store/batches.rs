@@ -14,7 +14,6 @@ use uuid::Uuid;
 use super::{
     Db, Error, Guarded, Written,
     columns::{Columns, read_all},
-    firings::ACTIVE,
     keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
 };
@@ -66,6 +65,9 @@ const COLUMNS: [Column; 19] = [
     Column::Trigger,
     Column::ScheduleId,
 ];
+
+/// The batches of a schedule that have not ended, said as the index has it.
+pub(super) const ACTIVE: &str = "schedule_id IS NOT NULL AND status IN ('pending', 'running', 'canceling')";
 
 /// Selects what [`batch`] reads.
 pub(super) fn select() -> Select<Entity> {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Guarded, Written,
+    batches::ACTIVE,
     keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
 };
@@ -37,9 +38,6 @@ const FIRED: &str = "fired";
 const QUEUED: &str = "queued";
 const SKIPPED: &str = "skipped";
 const FAILED: &str = "failed";
-
-/// The batches of a schedule that have not ended, said as the index has it.
-pub const ACTIVE: &str = "schedule_id IS NOT NULL AND status IN ('pending', 'running', 'canceling')";
 
 /// The firings with these ids, in no order.
 pub async fn by_ids(db: &impl ConnectionTrait, scope: Scope, ids: &[FiringId]) -> Result<Vec<Firing>, Error> {

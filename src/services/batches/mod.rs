@@ -17,7 +17,7 @@ use crate::{
         access::{Caller, Scope},
         batch::{Batch, BatchState, NewBatch, Origin},
         draft::BatchDraft,
-        event::{Change, NewEvent, Subject},
+        event::{Actor, Change, NewEvent, Subject},
         fingerprint::fingerprint,
         id::{BatchId, TenantId},
         plan::BatchPlan,
@@ -148,7 +148,7 @@ impl Services {
             let transaction = self.store.write().await?;
             match write::insert(transaction.db(), &new).await? {
                 Written::Done => {
-                    let told = |new: &&Prepared| told(caller, &new.graph.batch, Change::BatchCreated);
+                    let told = |new: &&Prepared| told(caller.actor(), &new.graph.batch, Change::BatchCreated);
                     let made: Vec<NewEvent> = new.iter().map(told).collect();
                     events::append(transaction.db(), &made).await?;
                     transaction.commit().await?;
@@ -299,7 +299,8 @@ impl Services {
                 return Err(lost_race("a connection of this batch was deleted just now"));
             }
         }
-        events::append(transaction.db(), &[told(caller, &graph.batch, Change::BatchReplaced)]).await?;
+        events::append(transaction.db(), &[told(caller.actor(), &graph.batch, Change::BatchReplaced)])
+            .await?;
         transaction.commit().await?;
         self.wakeups.changed(&Topic::OF_BATCHES);
         Ok(Arc::new(graph))
@@ -327,7 +328,7 @@ impl Services {
         let last_seen = last_seen.filter(|seen| seen.batch.version == batch.version);
         match (last_seen, batches::delete(transaction.db(), id, batch.version).await?) {
             (Some(seen), Guarded::Done) => {
-                let event = NewEvent { at: self.now(), ..told(caller, &batch, Change::BatchDeleted) };
+                let event = NewEvent { at: self.now(), ..told(caller.actor(), &batch, Change::BatchDeleted) };
                 events::append(transaction.db(), &[event]).await?;
                 transaction.commit().await?;
                 self.wakeups.changed(&[Topic::History]);
@@ -338,10 +339,10 @@ impl Services {
     }
 }
 
-/// The event that the caller has changed a batch, when it was last changed.
-fn told(caller: &Caller, batch: &Batch, change: Change) -> NewEvent {
+/// The event that somebody has changed a batch, when it was last changed.
+fn told(actor: Actor, batch: &Batch, change: Change) -> NewEvent {
     let Batch { id, tenant_id, updated_at, .. } = *batch;
-    NewEvent { at: updated_at, actor: caller.actor(), tenant_id, subject: Subject::Batch(id), change }
+    NewEvent { at: updated_at, actor, tenant_id, subject: Subject::Batch(id), change }
 }
 
 fn check_version(batch: &Batch, expected: &Expected) -> Vec<Problem> {

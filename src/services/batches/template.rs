@@ -1,11 +1,11 @@
 //! Batches that schedules make of their templates.
 
-use super::{super::Error, References, Services, write};
+use super::{super::Error, References, Services, told, write};
 use crate::{
     domain::{
         access::Scope,
         batch::{Batch, Origin},
-        event::{Actor, Change, NewEvent, Subject},
+        event::{Actor, Change},
         problem::Problem,
         schedule::Schedule,
     },
@@ -35,14 +35,7 @@ impl Services {
             }
         }
         let batch = prepared.graph.batch.clone();
-        let event = NewEvent {
-            at: batch.created_at,
-            actor: actor.clone(),
-            tenant_id: batch.tenant_id,
-            subject: Subject::Batch(batch.id),
-            change: Change::BatchCreated,
-        };
-        events::append(db, &[event]).await?;
+        events::append(db, &[told(actor.clone(), &batch, Change::BatchCreated)]).await?;
         Ok(Ok(batch))
     }
 }
