@@ -5,7 +5,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
 use serde_json::{Value, json};
 
-use crate::support::{Engine, TestApp, on_both};
+use crate::support::{Engine, TestApp, on_both, run};
 
 const NESTED: &str = "query ($first: Int) { batches(first: $first) { nodes {
     id sourceConnection { name } destinationConnection { name }
@@ -129,21 +129,22 @@ async fn waits_for_both_tables_at_once(app: &TestApp, query: &str, variables: Va
 }
 
 /// On SQLite a reader can't be held back; the code is the same.
-#[actix_web::test]
-async fn jobs_and_connections_are_asked_for_at_the_same_time() {
-    TestApp::run(
+#[test]
+fn jobs_and_connections_are_asked_for_at_the_same_time() {
+    run(
         Engine::Postgres,
         |_| {},
-        async |app| {
-            create_batches(app, 3).await;
-            waits_for_both_tables_at_once(app, NESTED, json!({})).await;
+        |app| {
+            Box::pin(async move {
+                create_batches(app, 3).await;
+                waits_for_both_tables_at_once(app, NESTED, json!({})).await;
 
-            let id = app.data("{ batches { nodes { id } } }", json!({})).await["batches"]["nodes"][0]["id"]
-                .clone();
-            let one =
-                "query ($id: ID!) { batch(id: $id) { jobs { connection { name } dependencies { kind } } } }";
-            waits_for_both_tables_at_once(app, one, json!({ "id": id })).await;
+                let id =
+                    app.data("{ batches { nodes { id } } }", json!({})).await["batches"]["nodes"][0]["id"]
+                        .clone();
+                let one = "query ($id: ID!) { batch(id: $id) { jobs { connection { name } dependencies { kind } } } }";
+                waits_for_both_tables_at_once(app, one, json!({ "id": id })).await;
+            })
         },
-    )
-    .await;
+    );
 }

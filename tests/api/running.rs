@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value, json};
 
-use crate::support::{Engine, TestApp, on_both, text};
+use crate::support::{Engine, TestApp, on_both, run, text};
 
 /// Makes a batch with these jobs, and gives its id.
 pub async fn batch(app: &TestApp, more: Value, jobs: Value) -> String {
@@ -437,38 +437,45 @@ on_both! {
 /// SQLite keeps no statistics by itself: it must find the way without them, however many jobs there are.
 #[test]
 fn who_waits_for_the_jobs_that_ended_is_found_by_their_own_edges_on_sqlite() {
-    let test = async |app: &TestApp| {
-        let mut jobs: Vec<Value> = (0..1000).map(|number| extract(&format!("o{number}"))).collect();
-        jobs.extend((0..1000).map(|number| {
-            let object = format!("o{number}");
-            load(&object, json!({ "extract": [object] }))
-        }));
-        batch(app, json!({}), json!(jobs)).await;
-        let mut results: Vec<Value> = Vec::new();
-        while results.len() < 1000 {
-            results.extend(claim(app).await.values().map(|lease| json!({ "lease": lease })));
-        }
-        app.statements.take();
-        app.done("finishJobs", "results { userErrors { code } }", json!({ "results": results })).await;
-        let statements = app.statements.take();
-        let waiting = statements.iter().find(|sql| sql.starts_with("WITH required")).unwrap();
+    run(
+        Engine::Sqlite,
+        |_| {},
+        |app| {
+            Box::pin(async move {
+                let mut jobs: Vec<Value> = (0..1000).map(|number| extract(&format!("o{number}"))).collect();
+                jobs.extend((0..1000).map(|number| {
+                    let object = format!("o{number}");
+                    load(&object, json!({ "extract": [object] }))
+                }));
+                batch(app, json!({}), json!(jobs)).await;
+                let mut results: Vec<Value> = Vec::new();
+                while results.len() < 1000 {
+                    results.extend(claim(app).await.values().map(|lease| json!({ "lease": lease })));
+                }
+                app.statements.take();
+                app.done("finishJobs", "results { userErrors { code } }", json!({ "results": results }))
+                    .await;
+                let statements = app.statements.take();
+                let waiting = statements.iter().find(|sql| sql.starts_with("WITH required")).unwrap();
 
-        let db = app.db_connect().await;
-        let explain = Statement::from_string(DbBackend::Sqlite, format!("EXPLAIN QUERY PLAN {waiting}"));
-        let plan = db.query_all_raw(explain).await.unwrap();
-        let searches: Vec<String> = plan
-            .iter()
-            .map(|row| row.try_get::<String>("", "detail").unwrap())
-            .filter(|step| step.contains("INDEX"))
-            .collect();
-        db.close().await.unwrap();
-        assert_eq!(
-            searches,
-            [
-                "SEARCH dependencies USING COVERING INDEX dependencies_dependents (batch_id=? AND required=? AND kind=?)",
-                "SEARCH jobs USING INDEX jobs_batch_position (batch_id=? AND position=?)",
-            ]
-        );
-    };
-    actix_web::rt::System::new().block_on(TestApp::run(Engine::Sqlite, |_| {}, test));
+                let db = app.db_connect().await;
+                let explain =
+                    Statement::from_string(DbBackend::Sqlite, format!("EXPLAIN QUERY PLAN {waiting}"));
+                let plan = db.query_all_raw(explain).await.unwrap();
+                let searches: Vec<String> = plan
+                    .iter()
+                    .map(|row| row.try_get::<String>("", "detail").unwrap())
+                    .filter(|step| step.contains("INDEX"))
+                    .collect();
+                db.close().await.unwrap();
+                assert_eq!(
+                    searches,
+                    [
+                        "SEARCH dependencies USING COVERING INDEX dependencies_dependents (batch_id=? AND required=? AND kind=?)",
+                        "SEARCH jobs USING INDEX jobs_batch_position (batch_id=? AND position=?)",
+                    ]
+                );
+            })
+        },
+    );
 }

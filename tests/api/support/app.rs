@@ -16,6 +16,7 @@ use sluice::{
 use tokio::sync::oneshot;
 
 use super::{
+    Test,
     database::{Engine, TestDatabase},
     statements::Statements,
 };
@@ -58,7 +59,7 @@ impl Answer {
 
 impl TestApp {
     /// Runs `test` on a new server that is set up by `configure`, and stops the server afterwards.
-    pub async fn run(engine: Engine, configure: impl FnOnce(&mut Config), test: impl AsyncFnOnce(&Self)) {
+    pub async fn run(engine: Engine, configure: fn(&mut Config), test: Test) {
         let Some(database) = TestDatabase::create(engine).await else { return };
         let mut config = Config {
             database: DatabaseConfig { url: database.url(), connections: 8 },
