@@ -51,6 +51,8 @@ pub struct Admission {
 #[derive(Debug)]
 struct Known {
     news: watch::Receiver<()>,
+    /// How often there were news: what was asked before the last of them may no longer be true.
+    heard: u64,
     tokens: HashMap<TokenId, Read>,
     made: Made,
 }
@@ -78,7 +80,7 @@ impl Admission {
     pub fn new(openness: Openness, issuer: Option<Issuer>, wakeups: &Wakeups) -> Self {
         let news = wakeups.subscribe(Topic::Access);
         let made = Made::NotAt(DateTime::<Utc>::MIN_UTC);
-        let known = Mutex::new(Known { news, tokens: HashMap::new(), made });
+        let known = Mutex::new(Known { news, heard: 0, tokens: HashMap::new(), made });
         Self { openness, issuer, known, denials: DenialLog::default() }
     }
 
@@ -87,6 +89,7 @@ impl Admission {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.news.has_changed().unwrap_or(true) {
             known.news.mark_unchanged();
+            known.heard += 1;
             known.tokens.clear();
             if let Made::NotAt(at) = &mut known.made {
                 *at = DateTime::<Utc>::MIN_UTC;
@@ -212,20 +215,26 @@ impl Services {
 
     async fn token(&self, id: TokenId) -> Result<Option<Read>, Error> {
         let now = self.now();
-        if let Some(read) = self.admission.known().tokens.get(&id)
-            && now - read.at < BELIEVED
-        {
-            return Ok(Some(read.clone()));
-        }
+        let heard = {
+            let known = self.admission.known();
+            if let Some(read) = known.tokens.get(&id)
+                && now - read.at < BELIEVED
+            {
+                return Ok(Some(read.clone()));
+            }
+            known.heard
+        };
         let Some(token) = tokens::by_ids(self.store.reader(), Scope::SLUICE, &[id]).await?.pop() else {
             return Ok(None);
         };
         let read = Read { caller: Arc::new(token.caller()), token: Arc::new(token), at: now };
         let mut known = self.admission.known();
-        if known.tokens.len() >= REMEMBERED {
-            known.tokens.clear();
+        if known.heard == heard {
+            if known.tokens.len() >= REMEMBERED {
+                known.tokens.clear();
+            }
+            known.tokens.insert(id, read.clone());
         }
-        known.tokens.insert(id, read.clone());
         Ok(Some(read))
     }
 
@@ -248,13 +257,21 @@ impl Services {
 
     async fn a_token_was_made(&self) -> Result<bool, Error> {
         let now = self.now();
-        match self.admission.known().made {
-            Made::Yes => return Ok(true),
-            Made::NotAt(at) if now.signed_duration_since(at) < BELIEVED => return Ok(false),
-            Made::NotAt(_) => {}
-        }
+        let heard = {
+            let known = self.admission.known();
+            match known.made {
+                Made::Yes => return Ok(true),
+                Made::NotAt(at) if now.signed_duration_since(at) < BELIEVED => return Ok(false),
+                Made::NotAt(_) => known.heard,
+            }
+        };
         let made = tokens::any(self.store.reader()).await?;
-        self.admission.known().made = if made { Made::Yes } else { Made::NotAt(now) };
+        let mut known = self.admission.known();
+        if made {
+            known.made = Made::Yes;
+        } else if known.heard == heard {
+            known.made = Made::NotAt(now);
+        }
         Ok(made)
     }
 }
