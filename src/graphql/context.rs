@@ -10,6 +10,7 @@ use async_graphql::{
 use super::{
     error::{forbidden, loader_error},
     loaders::Loaders,
+    timed::Work,
 };
 use crate::{
     domain::access::Caller,
@@ -27,6 +28,9 @@ pub trait ContextExt {
 
     /// Who asks.
     fn caller(&self) -> &Caller;
+
+    /// What tells how long a result of the subscription takes.
+    fn work(&self) -> &Work;
 
     /// What has this key, together with whatever else is asked for in the same moment.
     fn load<K>(&self, key: K) -> Waiting<'_, Result<Option<<Loaders as Loader<K>>::Value>>>
@@ -54,6 +58,10 @@ impl ContextExt for Context<'_> {
 
     fn services(&self) -> &Services {
         self.data_unchecked::<Arc<Services>>()
+    }
+
+    fn work(&self) -> &Work {
+        self.data_unchecked::<Work>()
     }
 
     fn load<K>(&self, key: K) -> Waiting<'_, Result<Option<<Loaders as Loader<K>>::Value>>>

@@ -15,6 +15,7 @@ mod response;
 mod scalar;
 mod schema;
 mod subscription;
+mod timed;
 mod types;
 
 pub use documents::{Asked, DocumentHash, Registered};

@@ -57,6 +57,12 @@ impl Executed {
         Self::refusal(Refusal::TooSlow, &message)
     }
 
+    /// The last response of a subscription one result of which took longer than this.
+    pub(super) fn result_too_slow(limit: Duration) -> Self {
+        let message = format!("a result took longer than {limit:?}: the subscription ends");
+        Self::refusal(Refusal::TooSlow, &message)
+    }
+
     /// What the executor answered; with what the operation cost, where that shall be shown.
     pub(super) fn of(mut response: Response, cost: Option<u64>) -> Self {
         // Whatever fails once an operation runs has a path.

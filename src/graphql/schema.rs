@@ -13,6 +13,7 @@ use super::{
     query::Query,
     response::{Executed, Outcome},
     subscription::Subscription,
+    timed::{Work, in_time},
     types::node::Node,
 };
 use crate::{
@@ -123,7 +124,8 @@ impl Schema {
 
     /// Runs one operation of any type as a stream: of one response for a query or a mutation, of one
     /// after the other for a subscription. The next one is worked out once it is asked for; whoever
-    /// drops the stream stops the operation, and a query or a mutation that takes longer than `limit` is given up.
+    /// drops the stream stops the operation. A query, a mutation or one result of a subscription that takes longer
+    /// than `limit` is given up.
     /// An error is what was refused before anything ran.
     pub fn stream(
         &self,
@@ -136,8 +138,10 @@ impl Schema {
         let Ready { request, operation_type, cost } = ready?;
         let executed = match operation_type {
             OperationType::Subscription => {
-                let responses = self.inner.execute_stream(request);
-                Either::Left(responses.map(move |response| Executed::of(response, cost)))
+                let work = Work::begun();
+                let responses = self.inner.execute_stream(request.data(work.clone()));
+                let results = responses.map(move |response| Executed::of(response, cost));
+                Either::Left(in_time(results, work, limit, move || Executed::result_too_slow(limit)))
             }
             OperationType::Query | OperationType::Mutation => {
                 let inner = self.inner.clone();

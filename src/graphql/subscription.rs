@@ -53,14 +53,17 @@ impl Subscription {
             bad_argument(vec![problem])
         })?;
         let seen = first.batch.version;
+        let work = ctx.work();
         let later = stream::try_unfold((changes, seen), move |(mut changes, seen)| async move {
             while let Some(()) = changes.next().await {
+                work.begin();
                 let Some(graph) = read(services, scope, id, parts).await? else { return Ok(None) };
                 let version = graph.batch.version;
                 // It was read before it was told of, or only might have changed.
                 if version != seen {
                     return Ok(Some((graph, (changes, version))));
                 }
+                work.rest();
             }
             Ok(None)
         });
@@ -84,7 +87,10 @@ impl Subscription {
         let filter = filter.unwrap_or_default().parse(None).map_err(bad_argument)?;
         let after = page.after.map(|key| key.id);
         let events = ctx.services().follow_events(ctx.caller(), after, filter).await.map_err(query_error)?;
+        let work = ctx.work();
+        work.rest();
         Ok(events
+            .inspect(move |_| work.begin())
             .map(|event| event.map(|event| EventEdge::of(EventNode(Arc::new(event)))).map_err(query_error)))
     }
 }

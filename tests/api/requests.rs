@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, fs, time::Duration};
 
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sluice::config::{Config, CrowdLimits};
@@ -11,7 +12,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Answer, Event, Method, StatusCode, TestApp, on_both, text};
+use crate::{
+    subscriptions,
+    support::{Answer, Engine, Event, Method, StatusCode, TestApp, on_both, run, text},
+};
 
 const COUNT: &str = "query Count { tenants { totalCount } }";
 const ONE: &str = "{ tenants { totalCount } }";
@@ -219,4 +223,30 @@ on_both! {
         drop(socket);
         while admin.stream_status("subscription { events { cursor } }").await != StatusCode::OK {}
     }
+}
+
+/// On SQLite a reader can't be held back; the code is the same.
+#[test]
+fn a_result_of_a_subscription_that_takes_too_long_is_its_last() {
+    run(Engine::Postgres, impatient, |app| {
+        Box::pin(async move {
+            let id = subscriptions::create(app).await;
+            let query =
+                format!("subscription {{ batch(id: \"{id}\") {{ status sourceConnection {{ name }} }} }}");
+            let held = app.db_connect().await.begin().await.unwrap();
+            held.execute_unprepared("LOCK TABLE connections").await.unwrap();
+            let mut stream = app.stream(&query).await;
+            assert_eq!(code(&stream.next().await), "TOO_SLOW");
+            assert_eq!(stream.event().await, Some(Event::Complete));
+            let mut socket = app.open_socket().await;
+            socket.subscribe("1", &query).await;
+            let heard = socket.hear().await;
+            assert_eq!((&heard["type"], &heard["id"]), (&json!("error"), &json!("1")));
+            assert_eq!(heard["payload"][0]["extensions"]["code"], "TOO_SLOW");
+
+            held.commit().await.unwrap();
+            socket.subscribe("1", &query).await;
+            assert_eq!(socket.hear().await["payload"]["data"]["batch"]["status"], "PENDING");
+        })
+    });
 }
