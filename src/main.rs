@@ -2,8 +2,12 @@
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+use zeroizing_alloc::ZeroAlloc;
+
+/// What is freed is wiped first: tokens, leases and credentials pass through buffers of libraries that don't.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: ZeroAlloc<MiMalloc> = ZeroAlloc(MiMalloc);
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -1,6 +1,7 @@
 //! The command line: thin. It reads flags and environment, and calls the rooms that do the work.
 
 mod args;
+mod core_dumps;
 mod migrate;
 mod secrets;
 mod serve;
@@ -22,7 +23,11 @@ use crate::{
 /// Runs the program. Whatever goes wrong is one sentence on standard error and a status of 1; a bad
 /// flag is 2.
 pub async fn run() -> ExitCode {
-    let result = match Args::parse().command {
+    let Args { core_dumps, command } = Args::parse();
+    if let Err(error) = core_dumps.apply() {
+        eprintln!("warning: core dumps can't be refused: {error}");
+    }
+    let result = match command {
         Command::Serve(args) => serve::run(args).await,
         Command::Demo(args) => serve::run(args.into_demo()).await,
         Command::Secrets(args) => secrets::run(args).await,

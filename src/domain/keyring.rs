@@ -20,6 +20,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{
     credentials::{Credentials, Fingerprint},
     id::ConnectionId,
+    wiped::wiped,
 };
 
 /// The bytes of a key.
@@ -117,14 +118,16 @@ impl SecretKey {
     }
 
     fn derived(&self, purpose: &[u8], data: &[&[u8]]) -> Zeroizing<[u8; 32]> {
-        // HMAC takes keys of any length.
-        let mac = Hmac::<Sha256>::new_from_slice(self.key.expose_secret());
-        let mut mac = mac.unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
-        for part in [&[purpose], data].concat() {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        Zeroizing::new(mac.finalize().into_bytes().into())
+        wiped(|| {
+            // HMAC takes keys of any length.
+            let mac = Hmac::<Sha256>::new_from_slice(self.key.expose_secret());
+            let mut mac = mac.unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+            for part in [&[purpose], data].concat() {
+                mac.update(&(part.len() as u64).to_be_bytes());
+                mac.update(part);
+            }
+            Zeroizing::new(mac.finalize().into_bytes().into())
+        })
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {

@@ -7,7 +7,10 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 
-use super::problem::{At, Problem, ProblemCode};
+use super::{
+    problem::{At, Problem, ProblemCode},
+    wiped::wiped,
+};
 
 /// Begins every lease, so that one that leaks is recognised.
 const PREFIX: &str = "lease_";
@@ -35,7 +38,7 @@ impl LeaseToken {
 
     /// What is kept of it. A hash without salt will do: there is nothing to guess in 256 random bits.
     pub fn hash(&self) -> LeaseHash {
-        LeaseHash(Sha256::digest(self.0.as_bytes()).to_vec())
+        LeaseHash(wiped(|| Sha256::digest(self.0.as_bytes()).to_vec()))
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     id::{SUFFIX, TenantId, TokenId},
     problem::{At, Problem, ProblemCode, keep},
     text::Name,
+    wiped::wiped,
 };
 
 /// Begins every token, so that secret scanners find one that leaks.
@@ -96,7 +97,7 @@ impl Secret {
 
     /// What is kept of it. A hash without salt will do: there is nothing to guess in 256 random bits.
     pub fn hash(&self) -> SecretHash {
-        SecretHash(Sha256::digest(self.random.as_bytes()).to_vec())
+        SecretHash(wiped(|| Sha256::digest(self.random.as_bytes()).to_vec()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The web server: routes, bodies, status codes, live streams.
 
+mod detach;
 mod graphiql;
 mod graphql;
 mod head;

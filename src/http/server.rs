@@ -14,7 +14,7 @@ use actix_web::{
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{graphiql, graphql, head, headers, health, metrics};
+use super::{detach, graphiql, graphql, head, headers, health, metrics};
 use crate::{
     config::{Config, Origin},
     graphql::Schema,
@@ -79,6 +79,7 @@ pub fn start(
             .wrap(from_fn(headers::add))
             .wrap(from_fn(metrics::count))
             .wrap(from_fn(head::as_get))
+            .wrap(from_fn(detach::detach))
             .configure(graphql::routes)
             .configure(graphiql::routes)
             .configure(health::routes)

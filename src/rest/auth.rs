@@ -3,11 +3,11 @@
 use std::{net::IpAddr, sync::Arc};
 
 use actix_web::{
-    FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError,
+    FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError,
     dev::Payload,
     http::{
         StatusCode,
-        header::{AUTHORIZATION, HOST, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{HOST, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     web::Data,
 };
@@ -28,6 +28,10 @@ use crate::{
 
 /// When to come back, in seconds, for who has too much under way.
 const SOON: &str = "1";
+
+/// The `Authorization` header of a request, which its head no longer has.
+#[derive(Debug)]
+pub struct Shown(pub HeaderValue);
 
 /// What the head of a request says about who sends it.
 #[derive(Debug)]
@@ -83,10 +87,12 @@ pub enum Turned {
 impl Credentials {
     /// What the head of this request says.
     pub fn of(request: &HttpRequest) -> Result<Self, Turned> {
-        let header = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
-        let token = match header {
+        let token = match request.extensions().get::<Shown>() {
             None => None,
-            Some(header) => Some(bearer(header).ok_or(Turned::BadToken(Denial::UnknownToken))?.to_owned()),
+            Some(Shown(header)) => {
+                let header = header.to_str().unwrap_or_default();
+                Some(bearer(header).ok_or(Turned::BadToken(Denial::UnknownToken))?.to_owned())
+            }
         };
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
         let by_proxy = BY_PROXIES.iter().any(|name| request.headers().contains_key(*name));

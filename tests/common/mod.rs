@@ -6,7 +6,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
 };
 
 use sea_orm::{ConnectionTrait, Database};
@@ -64,6 +64,11 @@ impl Server {
         let status = self.child.wait().unwrap();
         assert_eq!(status.code(), Some(0), "{status}");
         rest
+    }
+
+    /// Waits for the end, whatever it is.
+    pub fn ended(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     pub fn stop(self) {

@@ -5,6 +5,8 @@ mod access;
 mod common;
 mod floods;
 mod keys;
+#[cfg(target_os = "linux")]
+mod memory;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

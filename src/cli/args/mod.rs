@@ -12,12 +12,17 @@ pub use secrets::{SecretsAction, SecretsArgs};
 pub use serve::ServeArgs;
 pub use token::{CreateTokenArgs, TokenAction, TokenArgs};
 
+use super::core_dumps::CoreDumps;
 use crate::config::DatabaseUrl;
 
 /// The control plane for extract/load work.
 #[derive(Debug, Parser)]
 #[command(name = "sluice", version, about)]
 pub struct Args {
+    /// Whether the memory of the program, which has keys and credentials in it, may be written to a file when it
+    /// crashes, or be looked into by debuggers of the same user
+    #[arg(long, env = "SLUICE_CORE_DUMPS", global = true, value_enum, default_value_t = CoreDumps::Refused)]
+    pub core_dumps: CoreDumps,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

@@ -64,9 +64,9 @@ static SCHEMA: LazyLock<Valid<Schema>> = LazyLock::new(|| {
 /// About how much memory a token of a document takes, in bytes, once it is what the executor takes.
 const BYTES_OF_TOKEN: usize = 200;
 
-/// The input field that is never kept. Who writes credentials into a document, and not into a variable,
+/// The input fields that are never kept. Who writes credentials or a lease into a document, and not into a variable,
 /// shall not find them in the memory of the server after the request.
-const CREDENTIALS: &str = "credentials";
+const SECRETS: [&str; 2] = ["credentials", "lease"];
 
 /// All documents that requests bring.
 pub struct Documents {
@@ -134,7 +134,7 @@ impl Documents {
                     return Err(Executed::refusal(Refusal::PersistedQueryMismatch, message));
                 }
                 let document = self.get(self.allowed(text)?)?;
-                if !may_hold_credentials(text) {
+                if !may_hold_secrets(text) {
                     self.texts.put(hash.as_str(), Arc::new(text.clone()), text.len());
                 }
                 Ok(document)
@@ -162,7 +162,7 @@ impl Documents {
         self.metrics.looked_up(Lookup::Miss);
         let (document, tokens) = self.read(text)?;
         let document = Arc::new(document);
-        if !may_hold_credentials(text) {
+        if !may_hold_secrets(text) {
             self.known.put(text, document.clone(), text.len() + tokens * BYTES_OF_TOKEN);
         }
         Ok(document)
@@ -200,11 +200,11 @@ fn exceeds(excess: Excess) -> Executed {
     Executed::refusal(excess.refusal, &excess.message)
 }
 
-/// Whether credentials may be written into a document. One that selects them, or takes them from a variable, holds
-/// none.
-fn may_hold_credentials(text: &str) -> bool {
+/// Whether credentials or a lease may be written into a document. One that selects them, or takes them from a
+/// variable, holds none.
+fn may_hold_secrets(text: &str) -> bool {
     let ignored = [' ', '\t', '\r', '\n', ',', '\u{feff}'];
-    text.match_indices(CREDENTIALS).any(|(at, name)| {
+    SECRETS.iter().flat_map(|name| text.match_indices(name)).any(|(at, name)| {
         let rest = text[at + name.len()..].trim_start_matches(ignored);
         match rest.strip_prefix(':') {
             Some(value) => !value.trim_start_matches(ignored).starts_with('$'),
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_not_kept() {
+    fn credentials_and_leases_are_not_kept() {
         let input = |credentials| format!("{{ name: \"a\", provider: \"csv\", {credentials} }}");
         let mutation =
             |input| format!("mutation {{ createConnection(input: {input}) {{ userErrors {{ code }} }} }}");
@@ -342,6 +342,13 @@ mod tests {
             assert!(!is_kept(&mutation(input(written))), "{written}");
         }
         assert!(is_kept("mutation { claimJobs(input: { worker: \"w\" }) { claims { credentials lease } } }"));
+        let complete = |lease| {
+            format!(
+                "mutation ($lease: String!) {{ completeJob(input: {{ lease: {lease} }}) {{ userErrors {{ code }} }} }}"
+            )
+        };
+        assert!(!is_kept(&complete("\"lease_x\"")));
+        assert!(is_kept(&complete("$lease")));
         let by_variable =
             mutation(input("credentials: $secret")).replacen("mutation", "mutation ($secret: JSON)", 1);
         assert!(is_kept(&by_variable), "{by_variable}");
