@@ -17,8 +17,12 @@ use crate::config::Limits;
 pub enum Unread {
     /// Its content type is none that we read.
     NotJson,
+    /// It is compressed.
+    Encoded,
     /// It is longer than allowed.
     TooLong,
+    /// It nests deeper than JSON is read.
+    TooDeep,
     /// The client broke off.
     BrokenOff,
     /// The client took too long to send it.
@@ -30,6 +34,9 @@ pub enum Unread {
 /// How long a client may send nothing of a body that it has announced.
 const STALL: Duration = Duration::from_secs(5);
 
+/// How many objects and arrays may stand in one another: as many as serde_json reads.
+const DEEPEST: usize = 127;
+
 impl Unread {
     /// What the client is told: the status, the code, and the message. `what` is what it should have sent.
     pub fn told(self, what: &str, limits: &Limits) -> (StatusCode, &'static str, String) {
@@ -37,6 +44,14 @@ impl Unread {
             Self::NotJson => {
                 let message = format!("send the {what} as application/json, in UTF-8");
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message)
+            }
+            Self::Encoded => {
+                let message = format!("send the {what} as it is, without `Content-Encoding`");
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message)
+            }
+            Self::TooDeep => {
+                let message = format!("the body nests deeper than {DEEPEST} levels");
+                (StatusCode::BAD_REQUEST, "BODY_TOO_DEEP", message)
             }
             Self::TooLong => {
                 let message = format!("the body is longer than {} bytes", limits.body);
@@ -62,7 +77,35 @@ pub async fn read_body(request: &HttpRequest, payload: Payload, limits: &Limits)
     if !is_json(request) {
         return Err(Unread::NotJson);
     }
-    timeout(limits.sending, read(payload, limits)).await.unwrap_or(Err(Unread::TooSlow))
+    if is_encoded(request) {
+        return Err(Unread::Encoded);
+    }
+    let body = timeout(limits.sending, read(payload, limits)).await.unwrap_or(Err(Unread::TooSlow))?;
+    if depth(&body) > DEEPEST { Err(Unread::TooDeep) } else { Ok(body) }
+}
+
+fn is_encoded(request: &HttpRequest) -> bool {
+    let encoding = request.headers().get("content-encoding");
+    encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// How deep this nests, if it is JSON.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string) = (0_usize, 0, false);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match (in_string, byte) {
+            (true, b'\\') => drop(bytes.next()),
+            (_, b'"') => in_string = !in_string,
+            (false, b'[' | b'{') => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            (false, b']' | b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 async fn read(mut payload: Payload, limits: &Limits) -> Result<Bytes, Unread> {
@@ -96,4 +139,26 @@ fn is_json(request: &HttpRequest) -> bool {
         });
     let utf8 = charset.is_none_or(|(_, value)| value.trim_matches('"').eq_ignore_ascii_case("utf-8"));
     utf8 && request.content_type().eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_count_where_they_are_no_text() {
+        for (json, levels) in [
+            ("1", 0),
+            ("[]", 1),
+            (r#"{"a":[{}],"b":[[]]}"#, 3),
+            (r#"["[[[[", "\"[[[", "\\", []]"#, 2),
+            ("]]]][", 1),
+        ] {
+            assert_eq!(depth(json.as_bytes()), levels, "{json}");
+        }
+        for levels in [DEEPEST, DEEPEST + 1] {
+            let json = "[".repeat(levels) + &"]".repeat(levels);
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), levels <= DEEPEST);
+        }
+    }
 }

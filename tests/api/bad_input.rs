@@ -129,6 +129,27 @@ on_both! {
         }
     }
 
+    async fn a_compressed_body_is_refused(app: TestApp) {
+        for path in ["/graphql", "/batch"] {
+            let headers = [JSON, ("content-encoding", "gzip")];
+            let answer = app.send(Method::POST, path, &headers, b"\x1f\x8b".to_vec()).await;
+            assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{path}");
+            assert!(answer.text().contains("without `Content-Encoding`"), "{}", answer.text());
+        }
+        let answer = post(app, &[JSON, ("content-encoding", "identity")], r#"{"query":"{ __typename }"}"#).await;
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+
+    async fn a_body_that_nests_too_deep_is_refused_with_the_limit(app: TestApp) {
+        for path in ["/graphql", "/batch"] {
+            let body = "[".repeat(128) + &"]".repeat(128);
+            let answer = app.send(Method::POST, path, &[JSON], body.into_bytes()).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+            let told = answer.text();
+            assert!(told.contains("BODY_TOO_DEEP") && told.contains("127 levels"), "{told}");
+        }
+    }
+
     async fn other_methods_are_refused_with_those_that_work(app: TestApp) {
         for method in [Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
             let answer = app.send(method.clone(), "/graphql", &[JSON], b"{}".to_vec()).await;

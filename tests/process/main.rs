@@ -331,8 +331,10 @@ fn servers_that_start_at_once_on_a_new_file_all_come_up() {
 #[test]
 fn a_bad_flag_is_refused_before_anything_is_touched() {
     let directory = tempfile::tempdir().unwrap();
-    let cases: [&[&str]; 7] = [
+    let cases: [&[&str]; 9] = [
         &["serve", "--nonsense"],
+        &["serve", "--max-body-bytes", "0"],
+        &["serve", "--max-jobs", "0"],
         &["serve", "--bind", "here"],
         &["serve", "--workers", "0"],
         &["serve", "--database-connections", "0"],

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args as ClapArgs, builder::FalseyValueParser};
+use clap::{
+    Args as ClapArgs,
+    builder::{FalseyValueParser, RangedU64ValueParser},
+};
 
 use super::{DatabaseArgs, secrets::KeyArgs};
 use crate::{
@@ -31,7 +34,7 @@ pub struct ServeArgs {
     #[arg(long, env = "SLUICE_DATABASE_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     database_connections: u32,
     /// The longest request body, in bytes
-    #[arg(long, env = "SLUICE_MAX_BODY_BYTES", default_value_t = 1024 * 1024)]
+    #[arg(long, env = "SLUICE_MAX_BODY_BYTES", default_value_t = 1024 * 1024, value_parser = at_least_one())]
     max_body_bytes: usize,
     /// The most operations in one request, as a JSON list; 1: none may be sent as a list
     #[arg(long, env = "SLUICE_MAX_OPERATIONS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -40,7 +43,7 @@ pub struct ServeArgs {
     #[arg(long, env = "SLUICE_MAX_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=3600))]
     max_seconds: u16,
     /// The most requests that a token may have under way at once. A worker that waits for work has one
-    #[arg(long, env = "SLUICE_MAX_REQUESTS_PER_TOKEN", default_value_t = CrowdLimits::DEFAULT.requests)]
+    #[arg(long, env = "SLUICE_MAX_REQUESTS_PER_TOKEN", default_value_t = CrowdLimits::DEFAULT.requests, value_parser = at_least_one())]
     max_requests_per_token: usize,
     /// The most WebSockets and streams that a token may have open at once
     #[arg(long, env = "SLUICE_MAX_STREAMS_PER_TOKEN", default_value_t = CrowdLimits::DEFAULT.live)]
@@ -49,7 +52,7 @@ pub struct ServeArgs {
     #[arg(long, env = "SLUICE_OPERATIONS_DIR")]
     operations_dir: Option<PathBuf>,
     /// The most jobs in one batch
-    #[arg(long, env = "SLUICE_MAX_JOBS", default_value_t = 10_000)]
+    #[arg(long, env = "SLUICE_MAX_JOBS", default_value_t = 10_000, value_parser = at_least_one())]
     max_jobs: usize,
     /// The most dependencies in one batch
     #[arg(long, env = "SLUICE_MAX_DEPENDENCIES", default_value_t = 100_000)]
@@ -113,21 +116,26 @@ impl ServeArgs {
     }
 }
 
+/// A limit that would let nothing through is none.
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}
+
 /// What is refused of a GraphQL document, before it runs.
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Limits of GraphQL documents")]
 struct DocumentArgs {
     /// The longest document, in bytes
-    #[arg(long, env = "SLUICE_MAX_DOCUMENT_BYTES", default_value_t = DocumentLimits::DEFAULT.bytes)]
+    #[arg(long, env = "SLUICE_MAX_DOCUMENT_BYTES", default_value_t = DocumentLimits::DEFAULT.bytes, value_parser = at_least_one())]
     max_document_bytes: usize,
     /// The most tokens of a document
-    #[arg(long, env = "SLUICE_MAX_TOKENS", default_value_t = DocumentLimits::DEFAULT.tokens)]
+    #[arg(long, env = "SLUICE_MAX_TOKENS", default_value_t = DocumentLimits::DEFAULT.tokens, value_parser = at_least_one())]
     max_tokens: usize,
     /// How deep selections may nest, at most 40: the executor is recursive
     #[arg(long, env = "SLUICE_MAX_DEPTH", default_value_t = 32, value_parser = clap::value_parser!(u8).range(1..=40))]
     max_depth: u8,
     /// The most fields of an operation, its fragments spread
-    #[arg(long, env = "SLUICE_MAX_FIELDS", default_value_t = DocumentLimits::DEFAULT.fields)]
+    #[arg(long, env = "SLUICE_MAX_FIELDS", default_value_t = DocumentLimits::DEFAULT.fields, value_parser = at_least_one())]
     max_fields: usize,
     /// The most aliases of an operation, its fragments spread
     #[arg(long, env = "SLUICE_MAX_ALIASES", default_value_t = DocumentLimits::DEFAULT.aliases)]
@@ -136,7 +144,7 @@ struct DocumentArgs {
     #[arg(long, env = "SLUICE_MAX_DIRECTIVES", default_value_t = DocumentLimits::DEFAULT.directives)]
     max_directives: usize,
     /// The most fields at the root of an operation
-    #[arg(long, env = "SLUICE_MAX_ROOT_FIELDS", default_value_t = DocumentLimits::DEFAULT.root_fields)]
+    #[arg(long, env = "SLUICE_MAX_ROOT_FIELDS", default_value_t = DocumentLimits::DEFAULT.root_fields, value_parser = at_least_one())]
     max_root_fields: usize,
     /// The most fragments that a document defines
     #[arg(long, env = "SLUICE_MAX_FRAGMENTS", default_value_t = DocumentLimits::DEFAULT.fragments)]
