@@ -19,6 +19,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
+    conditional,
     parameters::{Body, Parameters, UrlParameters},
     sse::{self, Ends},
     websocket::{self, Door},
@@ -184,7 +185,10 @@ async fn get(request: HttpRequest, payload: Payload, served: Data<Served>) -> Ht
         .map_err(|error| error.to_string())
         .and_then(|parameters| parameters.into_inner().operation());
     match operation {
-        Ok(operation) => run(&served, operation, requester, place, media).await,
+        Ok(operation) => {
+            let response = run(&served, operation, requester, place, media).await;
+            conditional::unless_known(&request, response)
+        }
         Err(message) => bad_request(media, &message),
     }
 }

@@ -1,5 +1,7 @@
 //! The web server: routes, bodies, status codes, live streams.
 
+mod compress;
+mod conditional;
 mod detach;
 mod graphiql;
 mod graphql;

@@ -14,7 +14,7 @@ use actix_web::{
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{detach, graphiql, graphql, head, headers, health, metrics};
+use super::{compress, detach, graphiql, graphql, head, headers, health, metrics};
 use crate::{
     config::{Config, Origin},
     graphql::Schema,
@@ -75,6 +75,7 @@ pub fn start(
             .app_data(Data::from(services.clone()))
             .app_data(Data::from(crowd.clone()))
             .app_data(Data::new(limits))
+            .wrap(from_fn(compress::compress))
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
             .wrap(from_fn(headers::add))
             .wrap(from_fn(metrics::count))

@@ -3,6 +3,7 @@
 mod support;
 
 mod access;
+mod answers;
 mod bad_input;
 mod batches;
 mod browsers;

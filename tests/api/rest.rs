@@ -554,8 +554,7 @@ on_both! {
     }
 
     async fn what_is_no_json_is_refused(app: TestApp) {
-        let bodies: [&[u8]; 7] =
-            [b"", b"{", b"{'a': 1}", b"{} {}", b"\xff", b"{\"since\": 1e999}", &b"[".repeat(200)];
+        let bodies: [&[u8]; 6] = [b"", b"{", b"{'a': 1}", b"{} {}", b"\xff", b"{\"since\": 1e999}"];
         for body in bodies {
             let answer = post_raw(app, Some("application/json"), body).await;
             assert_eq!(

@@ -16,6 +16,7 @@ const REQUESTS: usize = 700;
 /// The codes that a refusal may have.
 const CODES: &[&str] = &[
     "BAD_REQUEST",
+    "BODY_TOO_DEEP",
     "MALFORMED_JSON",
     "UNSUPPORTED_MEDIA_TYPE",
     "WRONG_TYPE",
