@@ -56,6 +56,8 @@
 //! **Schedules** make batches when they are due. [`domain::timetable`] says when that is, [`domain::firing`] what is to be
 //! done about it; the service that does it holds the lock of the schedule's row and moves it on in the same
 //! transaction, so that every instant leaves exactly one record, on however many servers.
+//! How far the jobs of an incremental schedule have got is written when a batch of it ends, by the rules of
+//! [`domain::watermark`].
 
 #![forbid(unsafe_code)]
 #![warn(

@@ -22,6 +22,7 @@ mod m0013_credentials;
 mod m0014_schedules;
 mod m0015_schedule_events;
 mod m0016_server_secrets;
+mod m0017_watermarks;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_schedules::Migration),
             Box::new(m0015_schedule_events::Migration),
             Box::new(m0016_server_secrets::Migration),
+            Box::new(m0017_watermarks::Migration),
         ]
     }
 }

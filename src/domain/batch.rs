@@ -99,6 +99,16 @@ impl Trigger {
     }
 }
 
+/// What becomes of the watermarks of a schedule when a batch ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Watermarks {
+    /// They stay where they are.
+    #[default]
+    Stay,
+    /// They move to where the jobs of the batch have got: see [`super::watermark`].
+    Move,
+}
+
 /// Where a batch stands; a variant holds what only that state has.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BatchState {
@@ -241,6 +251,8 @@ pub struct Batch {
     pub tenant_id: TenantId,
     /// Where it comes from itself.
     pub origin: Origin,
+    /// What becomes of the watermarks of its schedule when it ends.
+    pub watermarks: Watermarks,
     /// Where the data comes from.
     pub source_connection_id: ConnectionId,
     /// Where the data goes.
@@ -293,6 +305,8 @@ pub struct NewBatch {
     pub priority: i32,
     /// See [`Batch::failure_policy`].
     pub failure_policy: FailurePolicy,
+    /// See [`Batch::watermarks`].
+    pub watermarks: Watermarks,
     /// Makes a repeated request harmless.
     pub idempotency_key: Option<IdempotencyKey>,
     /// The jobs, in the order given.
@@ -316,6 +330,8 @@ pub struct NewJob {
     pub connection_id: ConnectionId,
     /// See [`Job::window`](super::job::Job::window).
     pub window: Window,
+    /// See [`Job::from_watermark`](super::job::Job::from_watermark).
+    pub from_watermark: bool,
     /// See [`Job::allow_delete`](super::job::Job::allow_delete).
     pub allow_delete: bool,
     /// See [`Job::max_attempts`](super::job::Job::max_attempts).

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::{
-    batch::{FailurePolicy, NewBatch, NewJob},
+    batch::{FailurePolicy, NewBatch, NewJob, Watermarks},
     id::{ConnectionId, TenantId},
     job::{JobType, RequiredObjects, RequirementKind},
     problem::{At, Problem, ProblemCode, Segment, keep},
@@ -48,6 +48,8 @@ pub struct BatchDraft {
     pub priority: i32,
     /// See [`NewBatch::failure_policy`].
     pub failure_policy: FailurePolicy,
+    /// See [`NewBatch::watermarks`].
+    pub watermarks: Watermarks,
     /// See [`NewBatch::idempotency_key`].
     pub idempotency_key: Option<String>,
     /// The jobs.
@@ -140,7 +142,8 @@ impl NewBatch {
             JobType::Load => destination,
         };
         let jobs = check_jobs(draft.jobs, limits, &at.field("jobs"), defaults, problems);
-        let resolved = requirements::resolve(&jobs, window, limits, &at.field("jobs"), problems);
+        let resolved =
+            requirements::resolve(&jobs, (window, draft.watermarks), limits, &at.field("jobs"), problems);
 
         let jobs: Option<Vec<NewJob>> = jobs.into_iter().map(NewJob::from_checked).collect();
         match (tenant_id, source, destination, jobs, resolved) {
@@ -157,6 +160,7 @@ impl NewBatch {
                 window,
                 priority: draft.priority,
                 failure_policy: draft.failure_policy,
+                watermarks: draft.watermarks,
                 idempotency_key,
                 jobs,
                 graph,
@@ -182,6 +186,7 @@ impl NewJob {
             grain: job.grain,
             connection_id: job.connection_id?,
             window: job.window,
+            from_watermark: false,
             allow_delete: job.allow_delete,
             max_attempts: job.max_attempts,
             required_objects,

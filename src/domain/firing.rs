@@ -281,6 +281,7 @@ mod tests {
             name: Name::stored("hourly".into()),
             template: Arc::new(BatchDraft::default()),
             timetable: Timetable::parse(&draft, &At::Root, &mut Vec::new()),
+            incremental: None,
             overlap_policy: OverlapPolicy::Skip,
             catch_up,
             catch_up_window: TimeDelta::seconds(window),

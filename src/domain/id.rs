@@ -72,12 +72,16 @@ kinds! {
 /// Ids made within one millisecond still rise, so that ids sort as they were made.
 static CONTEXT: std::sync::Mutex<ContextV7> = std::sync::Mutex::new(ContextV7::new());
 
+/// What no id has yet, for what has a place in a list and needs no id. Rises as ids do.
+pub fn rising(now: DateTime<Utc>) -> Uuid {
+    let seconds = now.timestamp().max(0).unsigned_abs();
+    Uuid::new_v7(Timestamp::from_unix(&CONTEXT, seconds, now.timestamp_subsec_nanos()))
+}
+
 impl<K: StaticType> Id<K> {
     /// A new id, made at `now`. Within one process a later id is always the greater one.
     pub fn new(now: DateTime<Utc>) -> Self {
-        let seconds = now.timestamp().max(0).unsigned_abs();
-        let timestamp = Timestamp::from_unix(&CONTEXT, seconds, now.timestamp_subsec_nanos());
-        Self(Uuid::new_v7(timestamp), PhantomData)
+        Self(rising(now), PhantomData)
     }
 
     /// The id with these bits, as a database row has it.

@@ -9,7 +9,7 @@ use super::{
     connection::has_nul,
     id::{BatchId, ConnectionId, JobId, TenantId},
     problem::{At, Problem, ProblemCode},
-    since::Window,
+    since::{EffectiveWindow, Since, Window, WindowOrigin},
     text::{Grain, ObjectName},
 };
 
@@ -311,6 +311,8 @@ pub struct Job {
     pub connection_id: ConnectionId,
     /// Its own window, which beats the batch's.
     pub window: Window,
+    /// Whether the `updated_since` in there was not asked for, but is where a watermark of the batch's schedule stood.
+    pub from_watermark: bool,
     /// Whether the loader may delete destination records that the extract no longer shows.
     pub allow_delete: bool,
     /// The batch's: the higher, the earlier it is claimed.
@@ -333,6 +335,26 @@ pub struct Job {
     pub published_at: Option<DateTime<Utc>>,
     /// When it was made, UTC.
     pub created_at: DateTime<Utc>,
+}
+
+impl Job {
+    /// The window that its worker must use, in a batch with this one.
+    pub fn effective_window(&self, of_batch: Window) -> EffectiveWindow {
+        let origin = |own: Option<Since>, batch: Option<Since>| match (own, batch) {
+            (Some(_), _) => WindowOrigin::Job,
+            (None, Some(_)) => WindowOrigin::Batch,
+            (None, None) => WindowOrigin::None,
+        };
+        let updated_since_origin = match self.from_watermark {
+            true => WindowOrigin::Watermark,
+            false => origin(self.window.updated_since, of_batch.updated_since),
+        };
+        EffectiveWindow {
+            window: self.window.or(of_batch),
+            since_origin: origin(self.window.since, of_batch.since),
+            updated_since_origin,
+        }
+    }
 }
 
 /// An edge seen from one of its jobs: what is waited for, and the job at the other end.

@@ -39,6 +39,7 @@ pub mod timetable;
 pub mod token;
 pub mod transition;
 pub mod veil;
+pub mod watermark;
 pub mod wiped;
 #[cfg(test)]
 mod world;

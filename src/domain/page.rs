@@ -17,6 +17,7 @@ use super::{
     schedule::Schedule,
     tenant::Tenant,
     token::Token,
+    watermark::Watermark,
 };
 
 /// The most rows that one page can have.
@@ -56,6 +57,8 @@ pub enum ListKind {
     Schedules,
     /// The firings of a schedule.
     Firings,
+    /// The watermarks of a schedule.
+    Watermarks,
 }
 
 /// From which end of the list a page is cut.
@@ -171,6 +174,14 @@ impl Keyed for Firing {
 
     fn key(&self, _: Order) -> Key {
         Key { value: SortValue::Id, id: self.id.uuid() }
+    }
+}
+
+impl Keyed for Watermark {
+    const LIST: ListKind = ListKind::Watermarks;
+
+    fn key(&self, _: Order) -> Key {
+        Key { value: SortValue::Id, id: self.place }
     }
 }
 
@@ -310,6 +321,7 @@ fn stamp(list: ListKind, order: Order) -> String {
         ListKind::Tokens => "tokens",
         ListKind::Schedules => "schedules",
         ListKind::Firings => "firings",
+        ListKind::Watermarks => "watermarks",
     };
     let field = match order.field {
         SortField::CreatedAt => "created",

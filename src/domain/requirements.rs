@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use super::{
+    batch::Watermarks,
     draft::{BatchLimits, CheckedJob},
     graph::{Edge, JobGraph},
     job::{JobType, RequirementKind},
@@ -17,7 +18,7 @@ pub(super) type Resolved = (JobGraph, Vec<u32>);
 /// `None` when there is no graph, or none without circles.
 pub(super) fn resolve(
     jobs: &[CheckedJob],
-    window: Window,
+    of_batch: (Window, Watermarks),
     limits: &BatchLimits,
     at: &At<'_>,
     problems: &mut Vec<Problem>,
@@ -25,7 +26,7 @@ pub(super) fn resolve(
     find_duplicates(jobs, at, problems);
     let edges = find_edges(jobs, limits, at, problems)?;
     let graph = JobGraph::new(jobs.len(), &edges)?;
-    find_unsafe_deletes(jobs, &graph, window, at, problems);
+    find_unsafe_deletes(jobs, &graph, of_batch, at, problems);
     match graph.waves() {
         Ok(waves) => Some((graph, waves)),
         Err(cycles) => {
@@ -108,20 +109,28 @@ fn find_edges(
 fn find_unsafe_deletes(
     jobs: &[CheckedJob],
     graph: &JobGraph,
-    window: Window,
+    (window, watermarks): (Window, Watermarks),
     at: &At<'_>,
     problems: &mut Vec<Problem>,
 ) {
     for (position, _) in jobs.iter().enumerate().filter(|(_, job)| job.deletes()) {
         let incremental = graph.required(position as u32).iter().find_map(|link| {
             let extract = &jobs[link.position as usize];
-            let updated_since = extract.window.or(window).updated_since?;
-            (link.kind == RequirementKind::Extract).then_some((extract, updated_since))
+            let (after, instead) = match (extract.window.or(window).updated_since, watermarks) {
+                (Some(updated_since), _) => {
+                    (updated_since.to_string(), "ask for all of it (no updatedSince)")
+                }
+                (None, Watermarks::Move) => {
+                    ("the last success of this schedule".to_owned(), "let the schedule not be incremental")
+                }
+                (None, Watermarks::Stay) => return None,
+            };
+            (link.kind == RequirementKind::Extract).then_some((extract, after, instead))
         });
-        if let Some((extract, updated_since)) = incremental {
+        if let Some((extract, after, instead)) = incremental {
             let message = format!(
-                "{} shows only what changed after {updated_since}; to delete what it does not show would delete good data: \
-                 ask for all of it (no updatedSince), or don't allow deletions",
+                "{} shows only what changed after {after}; to delete what it does not show would delete good data: \
+                 {instead}, or don't allow deletions",
                 describe(extract)
             );
             problems
@@ -278,6 +287,9 @@ mod tests {
         let whole_batch =
             BatchDraft { updated_since: Some("0".into()), ..batch(vec![job(Extract, "x"), load()]) };
         assert_eq!(problems(whole_batch), unsafe_delete);
+        // So does a watermark, whether there is one yet or not.
+        let whole = || batch(vec![job(Extract, "x"), load()]);
+        assert_eq!(problems(BatchDraft { watermarks: Watermarks::Move, ..whole() }), unsafe_delete);
         // The load's own updatedSince changes nothing about what the extract shows.
         assert!(problems(batch(vec![job(Extract, "x"), incremental(load())])).is_empty());
     }

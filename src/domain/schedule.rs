@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    batch::NewBatch,
+    batch::{NewBatch, Watermarks},
     draft::BatchDraft,
     id::{ScheduleId, TenantId},
     problem::{At, Problem, ProblemCode, Segment, keep},
@@ -17,6 +17,17 @@ use super::{
 pub const DEFAULT_CATCH_UP_SECONDS: i32 = 24 * 60 * 60;
 /// The longest that can be asked for, in seconds: 31 days.
 pub const MAX_CATCH_UP_SECONDS: i32 = 31 * 24 * 60 * 60;
+
+/// The longest overlap of an incremental schedule, in seconds: 30 days.
+pub const MAX_OVERLAP_SECONDS: i32 = 30 * 24 * 60 * 60;
+
+/// That the batches of a schedule ask for what has changed since the last that has succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Incremental {
+    /// How much further back they ask: what was changed and not yet to be seen when the last one began, clocks that
+    /// differ.
+    pub overlap: TimeDelta,
+}
 
 /// What becomes of a firing while an earlier batch of the schedule has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -72,6 +83,8 @@ pub struct Schedule {
     pub template: Arc<BatchDraft>,
     /// When it is due; `None`: on demand only.
     pub timetable: Option<Timetable>,
+    /// Whether its batches ask for what has changed since the last success only; `None`: for everything.
+    pub incremental: Option<Incremental>,
     /// What becomes of a firing while an earlier batch has not ended.
     pub overlap_policy: OverlapPolicy,
     /// What becomes of firings that were missed.
@@ -104,7 +117,11 @@ impl Schedule {
 
     /// What a batch of it is to be.
     pub fn draft(&self) -> BatchDraft {
-        BatchDraft { tenant_id: Some(self.tenant_id.to_string()), ..BatchDraft::clone(&self.template) }
+        BatchDraft {
+            tenant_id: Some(self.tenant_id.to_string()),
+            watermarks: moved_by(self.incremental),
+            ..BatchDraft::clone(&self.template)
+        }
     }
 }
 
@@ -117,12 +134,21 @@ pub struct ScheduleDraft {
     pub template: BatchDraft,
     /// See [`Schedule::timetable`].
     pub timetable: Option<TimetableDraft>,
+    /// See [`Schedule::incremental`].
+    pub incremental: Option<IncrementalDraft>,
     /// See [`Schedule::overlap_policy`].
     pub overlap_policy: OverlapPolicy,
     /// See [`Schedule::catch_up`].
     pub catch_up: CatchUp,
     /// See [`Schedule::catch_up_window`], in seconds.
     pub catch_up_seconds: i32,
+}
+
+/// What a client asks for when a schedule is to be [incremental](Schedule::incremental).
+#[derive(Debug, Clone, Copy)]
+pub struct IncrementalDraft {
+    /// See [`Incremental::overlap`], in seconds.
+    pub overlap_seconds: i32,
 }
 
 /// The definition of a schedule whose fields are right. What its template refers to has still to be looked up.
@@ -136,6 +162,8 @@ pub struct NewSchedule {
     pub template: BatchDraft,
     /// See [`Schedule::timetable`].
     pub timetable: Option<Timetable>,
+    /// See [`Schedule::incremental`].
+    pub incremental: Option<Incremental>,
     /// See [`Schedule::overlap_policy`].
     pub overlap_policy: OverlapPolicy,
     /// See [`Schedule::catch_up`].
@@ -161,8 +189,12 @@ impl NewSchedule {
             let message = format!("this must be between 0 and {MAX_CATCH_UP_SECONDS} seconds (31 days)");
             problems.push(at.field("catch_up_seconds").problem(ProblemCode::OutOfRange, message));
         }
+        let incremental =
+            draft.incremental.map(|draft| Incremental::parse(draft, &at.field("incremental"), problems));
+        let watermarks = moved_by(incremental);
+        let asked_for = BatchDraft { watermarks, ..template.clone() };
         let batch =
-            check(template.clone()).map_err(|found| problems.extend(found.into_iter().map(in_template))).ok();
+            check(asked_for).map_err(|found| problems.extend(found.into_iter().map(in_template))).ok();
         match (name, timetable, batch) {
             (Some(name), timetable @ (None | Some(Some(_))), Some(batch)) if problems.is_empty() => {
                 Ok(Self {
@@ -170,6 +202,7 @@ impl NewSchedule {
                     name,
                     template: BatchDraft { tenant_id: None, ..template },
                     timetable: timetable.flatten(),
+                    incremental,
                     overlap_policy,
                     catch_up,
                     catch_up_window: TimeDelta::seconds(draft.catch_up_seconds.into()),
@@ -177,6 +210,26 @@ impl NewSchedule {
             }
             _ => Err(std::mem::take(problems)),
         }
+    }
+}
+
+impl Incremental {
+    /// Checks a draft. One that is wrong is one all the same, so that what it asks of the template is found too.
+    fn parse(draft: IncrementalDraft, at: &At<'_>, problems: &mut Vec<Problem>) -> Self {
+        let IncrementalDraft { overlap_seconds } = draft;
+        if !(0..=MAX_OVERLAP_SECONDS).contains(&overlap_seconds) {
+            let message = format!("this must be between 0 and {MAX_OVERLAP_SECONDS} seconds (30 days)");
+            problems.push(at.field("overlap_seconds").problem(ProblemCode::OutOfRange, message));
+        }
+        Self { overlap: TimeDelta::seconds(overlap_seconds.into()) }
+    }
+}
+
+/// What becomes of the watermarks when a batch of a schedule ends.
+fn moved_by(incremental: Option<Incremental>) -> Watermarks {
+    match incremental {
+        None => Watermarks::Stay,
+        Some(Incremental { .. }) => Watermarks::Move,
     }
 }
 

@@ -91,6 +91,30 @@ impl Window {
     }
 }
 
+/// Where a bound of a job's window comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WindowOrigin {
+    /// The job has one of its own.
+    Job,
+    /// The batch has one, and the job none.
+    Batch,
+    /// A watermark of the schedule that has made the batch.
+    Watermark,
+    /// There is none: everything is asked for.
+    None,
+}
+
+/// The window that a worker must use, and where each bound of it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EffectiveWindow {
+    /// The window.
+    pub window: Window,
+    /// Where its `since` comes from.
+    pub since_origin: WindowOrigin,
+    /// Where its `updated_since` comes from.
+    pub updated_since_origin: WindowOrigin,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

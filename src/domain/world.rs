@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     attempt::Attempt,
-    batch::{Batch, BatchState, FailurePolicy, Origin},
+    batch::{Batch, BatchState, FailurePolicy, Origin, Watermarks},
     graph::{Edge, JobGraph},
     id::Id,
     job::{Job, JobState, JobType, RequirementKind},
@@ -52,7 +52,8 @@ where
     Id::from_uuid(Uuid::from_u128(number as u128))
 }
 
-fn job(position: usize, job_type: JobType, waits: bool, now: DateTime<Utc>) -> Job {
+/// A job of that batch.
+pub fn job(position: usize, job_type: JobType, waits: bool, now: DateTime<Utc>) -> Job {
     Job {
         id: id(position + 1),
         batch_id: id(1),
@@ -64,6 +65,7 @@ fn job(position: usize, job_type: JobType, waits: bool, now: DateTime<Utc>) -> J
         grain: None,
         connection_id: id(1),
         window: Window::default(),
+        from_watermark: false,
         allow_delete: false,
         priority: 0,
         max_attempts: 2,
@@ -84,6 +86,7 @@ pub fn batch(jobs: u32, now: DateTime<Utc>) -> Batch {
         id: id(1),
         tenant_id: id(1),
         origin: Origin::Client,
+        watermarks: Watermarks::Stay,
         source_connection_id: id(1),
         destination_connection_id: id(2),
         window: Window::default(),

@@ -28,6 +28,7 @@ pub struct Model {
     pub unsuccessful: i32,
     pub schedule_id: Option<Uuid>,
     pub trigger: String,
+    pub moves_watermarks: bool,
 }
 
 /// Rows are joined by hand, where the store needs it.

@@ -34,6 +34,7 @@ pub struct Model {
     pub entered_at: DateTimeUtc,
     pub published_at: Option<DateTimeUtc>,
     pub requires: Option<String>,
+    pub from_watermark: bool,
 }
 
 /// Rows are joined by hand, where the store needs it.

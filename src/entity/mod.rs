@@ -15,4 +15,5 @@ pub mod secret_key;
 pub mod server_secret;
 pub mod tenant;
 pub mod token;
+pub mod watermark;
 pub mod worker_call;

@@ -23,6 +23,7 @@ pub struct Model {
     pub version: i32,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    pub overlap_seconds: Option<i32>,
 }
 
 /// Rows are joined by hand, where the store needs it.

@@ -9,7 +9,7 @@ use super::{
     inline::{Asked, AtHand, Inline, InlineList, Write},
     types::{
         batch::BatchNode, connection::ConnectionNode, event::EventNode, firing::FiringNode, job::JobNode,
-        schedule::ScheduleNode, tenant::TenantNode, token::TokenNode,
+        schedule::ScheduleNode, tenant::TenantNode, token::TokenNode, watermark::WatermarkNode,
     },
 };
 use crate::domain::{
@@ -24,6 +24,7 @@ use crate::domain::{
     schedule::Schedule,
     tenant::Tenant,
     token::Token,
+    watermark::Watermark,
 };
 
 /// What a node shows, which has a place in a list.
@@ -91,6 +92,14 @@ impl Node for FiringNode {
     }
 }
 
+impl Node for WatermarkNode {
+    type Object = Watermark;
+
+    fn object(&self) -> &Watermark {
+        &self.0
+    }
+}
+
 impl Node for EventNode {
     type Object = Event;
 
@@ -117,6 +126,8 @@ pub enum Counted {
     Schedules(ScheduleFilter),
     /// The firings of a schedule.
     Firings(ScheduleId),
+    /// The watermarks of a schedule.
+    Watermarks(ScheduleId),
 }
 
 /// A page of a list, whatever is in it.
@@ -158,6 +169,7 @@ impl<N: Node> List<N> {
             Counted::Tokens => services.token_count(caller).await,
             Counted::Schedules(filter) => services.schedule_count(caller, filter).await,
             Counted::Firings(schedule) => services.firing_count(caller, *schedule).await,
+            Counted::Watermarks(schedule) => services.watermark_count(caller, *schedule).await,
             Counted::Events(filter) => services.event_count(caller, filter).await,
         };
         Ok(i32::try_from(count.map_err(query_error)?).unwrap_or(i32::MAX))
@@ -307,5 +319,6 @@ lists! {
     TokenConnection, TokenEdge, TokenNode, "tokens";
     ScheduleConnection, ScheduleEdge, ScheduleNode, "schedules";
     FiringConnection, FiringEdge, FiringNode, "firings";
+    WatermarkConnection, WatermarkEdge, WatermarkNode, "watermarks";
     EventConnection, EventEdge, EventNode, "events";
 }

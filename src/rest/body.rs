@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::problem::Item;
 use crate::domain::{
-    batch::FailurePolicy,
+    batch::{FailurePolicy, Watermarks},
     draft::{BatchDraft, DEFAULT_MAX_ATTEMPTS, JobDraft},
     job::{JobType, RequiredObjects, RequirementKind},
     problem::At,
@@ -48,6 +48,7 @@ impl BatchBody {
                 failure_policy: fields
                     .named("failure_policy", FailurePolicy::named, "continue or cancel_batch", items)
                     .unwrap_or_default(),
+                watermarks: Watermarks::Stay,
                 idempotency_key: None,
                 jobs: fields.jobs(items),
             },

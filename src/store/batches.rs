@@ -20,7 +20,7 @@ use super::{
 use crate::{
     domain::{
         access::Scope,
-        batch::{Batch, BatchState, BatchStatus, FailurePolicy, Origin, Trigger},
+        batch::{Batch, BatchState, BatchStatus, FailurePolicy, Origin, Trigger, Watermarks},
         event::EventKind,
         id::{BatchId, ConnectionId, ScheduleId, TenantId},
         list::{BatchFilter, SortField},
@@ -44,7 +44,7 @@ pub struct Idempotency {
 }
 
 /// The columns of which a [`Batch`] is made, in the order in which [`batch`] reads them.
-const COLUMNS: [Column; 19] = [
+const COLUMNS: [Column; 20] = [
     Column::Id,
     Column::TenantId,
     Column::SourceConnectionId,
@@ -64,6 +64,7 @@ const COLUMNS: [Column; 19] = [
     Column::Unsuccessful,
     Column::Trigger,
     Column::ScheduleId,
+    Column::MovesWatermarks,
 ];
 
 /// The batches of a schedule that have not ended, said as the index has it.
@@ -264,6 +265,7 @@ fn row(batch: &Batch) -> ActiveModel {
         unsuccessful: Set(batch.unsuccessful as i32),
         schedule_id: Set(batch.origin.schedule().map(ScheduleId::uuid)),
         trigger: Set(batch.origin.trigger().name().into()),
+        moves_watermarks: Set(batch.watermarks == Watermarks::Move),
     }
 }
 
@@ -299,6 +301,7 @@ pub(super) fn batch(columns: &mut Columns<'_>) -> Result<Batch, Error> {
     let trigger = Trigger::named(columns.next()?).ok_or_else(|| corrupt("trigger"))?;
     let schedule: Option<Uuid> = columns.next()?;
     let origin = Origin::stored(trigger, schedule.map(ScheduleId::from_uuid));
+    let watermarks = if columns.next()? { Watermarks::Move } else { Watermarks::Stay };
     let started_at = || started.ok_or_else(|| corrupt("started_at"));
     let finished_at = || finished.ok_or_else(|| corrupt("finished_at"));
     let state = match status {
@@ -315,6 +318,7 @@ pub(super) fn batch(columns: &mut Columns<'_>) -> Result<Batch, Error> {
         id: BatchId::from_uuid(id),
         tenant_id,
         origin: origin.ok_or_else(|| corrupt("schedule_id"))?,
+        watermarks,
         source_connection_id,
         destination_connection_id,
         window,

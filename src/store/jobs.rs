@@ -20,7 +20,7 @@ use super::{
 use crate::{
     domain::{
         access::Scope,
-        graph::{Edge, Link},
+        graph::{Edge, JobGraph, Link},
         id::{BatchId, ConnectionId, JobId, TenantId},
         job::{Job, JobCounts, JobState, JobStatus, JobType, RequiredObjects, RequirementKind},
         list::JobFilter,
@@ -31,11 +31,11 @@ use crate::{
     entity::job::{ActiveModel, Column, Entity},
 };
 
-/// A statement has at most 32,766 parameters on SQLite, and a row 27 columns.
+/// A statement has at most 32,766 parameters on SQLite, and a row 28 columns.
 const ROWS_PER_INSERT: usize = 1024;
 
 /// The columns of which a [`Job`] is made, in the order in which [`job`] reads them.
-pub(super) const COLUMNS: [Column; 24] = [
+pub(super) const COLUMNS: [Column; 25] = [
     Column::Id,
     Column::BatchId,
     Column::TenantId,
@@ -60,6 +60,7 @@ pub(super) const COLUMNS: [Column; 24] = [
     Column::LastAttempt,
     Column::EnteredAt,
     Column::PublishedAt,
+    Column::FromWatermark,
 ];
 
 /// Selects what [`job`] reads.
@@ -99,6 +100,14 @@ pub struct StoredJobs {
     pub jobs: Vec<Arc<Job>>,
     /// Which of them waits for which; empty if that was not wanted.
     pub edges: Vec<Edge>,
+}
+
+impl StoredJobs {
+    /// The graph of the jobs of this batch, if their edges were wanted.
+    pub fn graph(&self, batch: BatchId) -> Result<JobGraph, Error> {
+        let corrupt = Error::Corrupt { table: "jobs", column: "requires", id: batch.uuid() };
+        JobGraph::new(self.jobs.len(), &self.edges).ok_or(corrupt)
+    }
 }
 
 /// The jobs of these batches. Each where it will be shared from the beginning: a job is large, and not
@@ -266,6 +275,7 @@ fn row(NewRow { job, requires }: &NewRow<'_>) -> ActiveModel {
         entered_at: Set(job.entered_at),
         published_at: Set(job.published_at),
         requires: Set(requires_to_text(requires)),
+        from_watermark: Set(job.from_watermark),
     }
 }
 
@@ -353,6 +363,7 @@ pub(super) fn job(columns: &mut Columns<'_>) -> Result<Job, Error> {
     let last_attempt = columns.next()?;
     let entered_at = columns.next()?;
     let published_at = columns.next()?;
+    let from_watermark = columns.next()?;
     let started_at = || started.ok_or_else(|| corrupt("started_at"));
     let finished_at = || finished.ok_or_else(|| corrupt("finished_at"));
     let state = match status {
@@ -377,6 +388,7 @@ pub(super) fn job(columns: &mut Columns<'_>) -> Result<Job, Error> {
         grain,
         connection_id,
         window,
+        from_watermark,
         allow_delete,
         priority,
         max_attempts,

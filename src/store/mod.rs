@@ -22,6 +22,7 @@ pub mod tenants;
 pub mod tokens;
 mod veil;
 pub mod wakeups;
+pub mod watermarks;
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Schedules.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
@@ -24,7 +24,7 @@ use crate::{
         list::ScheduleFilter,
         page::Page,
         problem::At,
-        schedule::{CatchUp, OverlapPolicy, Schedule, ScheduleState},
+        schedule::{CatchUp, Incremental, OverlapPolicy, Schedule, ScheduleState},
         text::Text,
         timetable::{ClockGap, ClockOverlap, Timetable, TimetableDraft},
     },
@@ -41,13 +41,17 @@ pub async fn by_ids(
     rows.into_iter().map(Schedule::try_from).collect()
 }
 
+/// Whoever has a schedule locked waits for its batches, and whoever ends one of those keeps the schedule: each lets the
+/// other one do so.
+const LOCK: LockType = LockType::NoKeyUpdate;
+
 /// The schedule with this id, locked until the transaction ends.
 pub async fn lock(
     db: &impl ConnectionTrait,
     scope: Scope,
     id: ScheduleId,
 ) -> Result<Option<Schedule>, Error> {
-    let row = seen(scope).filter(Column::Id.eq(id.uuid())).lock_exclusive().one(db).await?;
+    let row = seen(scope).filter(Column::Id.eq(id.uuid())).lock(LOCK).one(db).await?;
     row.map(Schedule::try_from).transpose()
 }
 
@@ -55,8 +59,25 @@ pub async fn lock(
 /// one does what is to be done.
 pub async fn lock_if_free(db: &impl ConnectionTrait, id: ScheduleId) -> Result<Option<Schedule>, Error> {
     let select = Entity::find().filter(Column::Id.eq(id.uuid()));
-    let select = select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let select = select.lock_with_behavior(LOCK, LockBehavior::SkipLocked);
     select.one(db).await?.map(Schedule::try_from).transpose()
+}
+
+/// Those of these schedules that are incremental, kept from being deleted until the transaction ends. In the order of
+/// their ids, so that nobody waits in a circle.
+pub async fn keep_incremental(
+    db: &impl ConnectionTrait,
+    ids: &[ScheduleId],
+) -> Result<HashSet<ScheduleId>, Error> {
+    let incremental = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(is_any_of(Column::Id, ids))
+        .filter(Column::OverlapSeconds.is_not_null())
+        .order_by_asc(Column::Id)
+        .lock(LockType::KeyShare);
+    let rows: Vec<Uuid> = incremental.into_tuple().all(db).await?;
+    Ok(rows.into_iter().map(ScheduleId::from_uuid).collect())
 }
 
 /// The schedules that are due first, each with the instant at which it is, UTC.
@@ -158,6 +179,9 @@ fn row(schedule: &Schedule) -> ActiveModel {
         version: Set(schedule.version),
         created_at: Set(schedule.created_at),
         updated_at: Set(schedule.updated_at),
+        overlap_seconds: Set(schedule
+            .incremental
+            .map(|Incremental { overlap }| i32::try_from(overlap.num_seconds()).unwrap_or(i32::MAX))),
     }
 }
 
@@ -176,6 +200,9 @@ impl TryFrom<Model> for Schedule {
             template: Arc::new(templates::from_json(row.template).ok_or_else(|| corrupt("template"))?),
             name: Text::stored(row.name),
             timetable,
+            incremental: row
+                .overlap_seconds
+                .map(|seconds| Incremental { overlap: TimeDelta::seconds(seconds.into()) }),
             catch_up_window: TimeDelta::seconds(row.catch_up_seconds.into()),
             state: match row.paused_at {
                 None => ScheduleState::Active { next_at: row.next_at },

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::{
-    batch::FailurePolicy,
+    batch::{FailurePolicy, Watermarks},
     draft::{BatchDraft, JobDraft},
     job::{JobType, RequiredObjects},
 };
@@ -61,6 +61,7 @@ pub fn from_json(stored: Value) -> Option<BatchDraft> {
         updated_since: template.updated_since,
         priority: template.priority,
         failure_policy: FailurePolicy::named(&template.failure_policy)?,
+        watermarks: Watermarks::Stay,
         idempotency_key: None,
         jobs: template.jobs.into_iter().map(Job::into_draft).collect::<Option<_>>()?,
     })

@@ -12,6 +12,7 @@ mod consistency;
 mod credentials;
 mod documents;
 mod history;
+mod incremental;
 mod invariants;
 mod issuer;
 mod metrics;

@@ -51,7 +51,7 @@ pub async fn kinds(app: &TestApp, batch: &str) -> Vec<String> {
     data["batch"]["events"]["nodes"].as_array().unwrap().iter().map(|event| text(&event["kind"])).collect()
 }
 
-async fn complete(app: &TestApp, lease: &str) {
+pub async fn complete(app: &TestApp, lease: &str) {
     app.done("completeJob", "job { status }", json!({ "lease": lease })).await;
 }
 

@@ -508,6 +508,7 @@ fn migrate_says_what_the_database_has_and_lacks() {
             "m0014_schedules",
             "m0015_schedule_events",
             "m0016_server_secrets",
+            "m0017_watermarks",
         ];
         let listed = |word: &str| names.map(|name| format!("{word}  {name}\n")).concat();
         assert_eq!(migrate("status"), listed("pending"));

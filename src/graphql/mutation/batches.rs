@@ -7,6 +7,7 @@ use async_graphql::{Context, ID, InputObject, Object, Result};
 use super::payload;
 use crate::{
     domain::{
+        batch::Watermarks,
         draft::{BatchDraft, DEFAULT_MAX_ATTEMPTS, JobDraft},
         id::BatchId,
         job,
@@ -201,6 +202,7 @@ impl From<CreateBatchInput> for BatchDraft {
             updated_since: input.updated_since.map(Since::into_text),
             priority: input.priority,
             failure_policy: input.failure_policy.into(),
+            watermarks: Watermarks::Stay,
             idempotency_key: input.idempotency_key,
             jobs: input.jobs.into_iter().map(JobDraft::from).collect(),
         }
@@ -217,6 +219,7 @@ impl UpdateBatchInput {
             updated_since: self.updated_since.map(Since::into_text),
             priority: self.priority,
             failure_policy: self.failure_policy.into(),
+            watermarks: Watermarks::Stay,
             idempotency_key: None,
             jobs: self.jobs.into_iter().map(JobDraft::from).collect(),
         };

@@ -7,6 +7,7 @@ use async_graphql::{Context, ID, InputObject, Object, Result};
 use super::{batches::JobInput, payload};
 use crate::{
     domain::{
+        batch::Watermarks,
         draft::BatchDraft,
         id::ScheduleId,
         problem::At,
@@ -18,7 +19,7 @@ use crate::{
         types::{
             batch::FailurePolicy,
             firing::FiringNode,
-            schedule::{CatchUp, OverlapPolicy, ScheduleNode},
+            schedule::{CatchUp, IncrementalInput, OverlapPolicy, ScheduleNode},
             timetable::TimetableInput,
         },
     },
@@ -57,6 +58,8 @@ struct CreateScheduleInput {
     template: BatchTemplateInput,
     /// When it is due; left out: on demand only.
     timetable: Option<TimetableInput>,
+    /// Asks for what has changed since the last success only; left out: for everything.
+    incremental: Option<IncrementalInput>,
     /// What becomes of a firing while an earlier batch has not ended.
     #[graphql(default_with = "OverlapPolicy::Skip")]
     overlap_policy: OverlapPolicy,
@@ -82,6 +85,8 @@ struct UpdateScheduleInput {
     template: BatchTemplateInput,
     /// When it is due; left out: on demand only.
     timetable: Option<TimetableInput>,
+    /// Asks for what has changed since the last success only; left out: for everything.
+    incremental: Option<IncrementalInput>,
     /// What becomes of a firing while an earlier batch has not ended.
     #[graphql(default_with = "OverlapPolicy::Skip")]
     overlap_policy: OverlapPolicy,
@@ -148,6 +153,7 @@ impl ScheduleMutation {
             name: input.name,
             template: BatchDraft { tenant_id: input.tenant_id.map(|id| id.0), ..input.template.into() },
             timetable: input.timetable.map(Into::into),
+            incremental: input.incremental.map(Into::into),
             overlap_policy: input.overlap_policy.into(),
             catch_up: input.catch_up.into(),
             catch_up_seconds: input.catch_up_seconds,
@@ -165,6 +171,7 @@ impl ScheduleMutation {
             name: input.name,
             template: input.template.into(),
             timetable: input.timetable.map(Into::into),
+            incremental: input.incremental.map(Into::into),
             overlap_policy: input.overlap_policy.into(),
             catch_up: input.catch_up.into(),
             catch_up_seconds: input.catch_up_seconds,
@@ -243,6 +250,7 @@ impl From<BatchTemplateInput> for BatchDraft {
             updated_since: input.updated_since.map(Since::into_text),
             priority: input.priority,
             failure_policy: input.failure_policy.into(),
+            watermarks: Watermarks::Stay,
             idempotency_key: None,
             jobs: input.jobs.into_iter().map(Into::into).collect(),
         }

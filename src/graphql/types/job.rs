@@ -9,6 +9,7 @@ use super::{
     batch::BatchNode,
     blocked::BlockReason,
     connection::{ConnectionNode, load_connection},
+    window::JobWindow,
 };
 use crate::{
     domain::{
@@ -16,7 +17,7 @@ use crate::{
         connection::Connection,
         graph::{Link, Side},
         job::{self, Job, LinkedJob, RequirementKind as Kind},
-        since::Window,
+        since::EffectiveWindow,
         text::ObjectName,
     },
     graphql::{
@@ -150,8 +151,8 @@ impl JobNode {
             .ok_or_else(|| gone("batch"))
     }
 
-    async fn effective_window(&self, ctx: &Context<'_>) -> Result<Window> {
-        Ok(self.job.window.or(self.own_batch(ctx).await?.batch.window))
+    async fn effective_window(&self, ctx: &Context<'_>) -> Result<EffectiveWindow> {
+        Ok(self.job.effective_window(self.own_batch(ctx).await?.batch.window))
     }
 
     /// The attempts at it; no statement where there are none.
@@ -233,19 +234,25 @@ impl JobNode {
         self.job.window.since.map(Since::from)
     }
 
-    /// Its own earliest point of change, as it was given; null: the batch's.
+    /// Its own earliest point of change, as it was given or, in a batch of an incremental schedule, as the watermark had it
+    /// (`window` says which); null: the batch's.
     async fn updated_since(&self) -> Option<Since> {
         self.job.window.updated_since.map(Since::from)
     }
 
     /// The earliest point in the data that its worker must use.
     async fn effective_since(&self, ctx: &Context<'_>) -> Option<Result<Since>> {
-        self.effective_window(ctx).await.map(|window| window.since.map(Since::from)).transpose()
+        self.effective_window(ctx).await.map(|it| it.window.since.map(Since::from)).transpose()
     }
 
     /// The earliest point of change that its worker must use.
     async fn effective_updated_since(&self, ctx: &Context<'_>) -> Option<Result<Since>> {
-        self.effective_window(ctx).await.map(|window| window.updated_since.map(Since::from)).transpose()
+        self.effective_window(ctx).await.map(|it| it.window.updated_since.map(Since::from)).transpose()
+    }
+
+    /// What its worker must ask for, and where each bound of that comes from.
+    async fn window(&self, ctx: &Context<'_>) -> Result<Inline<JobWindow>> {
+        Ok(Inline(JobWindow(self.effective_window(ctx).await?)))
     }
 
     /// What must be there before it may start, as it was given.
@@ -368,8 +375,8 @@ impl<'a> JobView<'a> {
         self.graph?.connections.get(&self.job.connection_id).map(|connection| &**connection)
     }
 
-    fn effective_window(self) -> Option<Window> {
-        Some(self.job.window.or(self.graph?.batch.window))
+    fn effective_window(self) -> Option<EffectiveWindow> {
+        Some(self.job.effective_window(self.graph?.batch.window))
     }
 
     /// Its edges, if it came with its batch and that with its edges.
@@ -431,13 +438,17 @@ impl AtHand for JobNode {
             "since" => Self::value(|it, json| json.nullable(it.job.window.since, Json::since)),
             "updatedSince" => Self::value(|it, json| json.nullable(it.job.window.updated_since, Json::since)),
             "effectiveSince" => Self::part(|it, json| {
-                json.nullable(it.effective_window()?.since, Json::since);
+                json.nullable(it.effective_window()?.window.since, Json::since);
                 Some(())
             }),
             "effectiveUpdatedSince" => Self::part(|it, json| {
-                json.nullable(it.effective_window()?.updated_since, Json::since);
+                json.nullable(it.effective_window()?.window.updated_since, Json::since);
                 Some(())
             }),
+            "window" => {
+                let plan = asked.plan::<JobWindow>()?;
+                Self::part(move |it, json| plan.write(it.effective_window()?, json))
+            }
             "requiredObjects" => {
                 let plan = asked.plan::<RequiredObjects>()?;
                 Self::part(move |it, json| plan.write(it.job.required_objects.as_ref()?, json))

@@ -16,3 +16,5 @@ pub mod template;
 pub mod tenant;
 pub mod timetable;
 pub mod token;
+pub mod watermark;
+pub mod window;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, Result};
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 
 use super::{
     filter::{BatchFilterInput, BatchOrder, Within},
@@ -10,25 +10,55 @@ use super::{
     template::TemplateNode,
     tenant::TenantNode,
     timetable::{NextRun, Timetable},
+    watermark::WatermarkNode,
 };
 use crate::{
     domain::{
         list::Order,
         page::{ListKind, Page, PageArgs},
-        schedule::{self, Schedule, ScheduleState},
+        schedule::{self, IncrementalDraft, Schedule, ScheduleState},
     },
     graphql::{
         context::ContextExt,
         error::{bad_argument, query_error},
         inline::{Asked, AtHand, Inline, Write},
         json::Json,
-        lists::{BatchConnection, Counted, FiringConnection, List},
+        lists::{BatchConnection, Counted, FiringConnection, List, WatermarkConnection},
         loaders::LastFiringKey,
         query::batch_list,
         scalar::DateTime,
     },
     services::Ahead,
 };
+
+/// That the batches of a schedule ask for what has changed since the last success only.
+#[derive(SimpleObject)]
+#[graphql(serial)]
+pub struct Incremental {
+    /// How much further back they ask, in seconds.
+    overlap_seconds: i64,
+}
+
+/// Lets the batches of a schedule ask for what has changed since the last success only: each job for what was changed
+/// after the start of its last successful attempt, once all that requires it has succeeded too.
+#[derive(InputObject)]
+pub struct IncrementalInput {
+    /// How much further back they ask, in seconds, for what was changed and not yet to be seen then; at most 30 days.
+    #[graphql(default)]
+    overlap_seconds: i32,
+}
+
+impl From<schedule::Incremental> for Incremental {
+    fn from(schedule::Incremental { overlap }: schedule::Incremental) -> Self {
+        Self { overlap_seconds: overlap.num_seconds() }
+    }
+}
+
+impl From<IncrementalInput> for IncrementalDraft {
+    fn from(IncrementalInput { overlap_seconds }: IncrementalInput) -> Self {
+        Self { overlap_seconds }
+    }
+}
 
 /// What becomes of a firing while an earlier batch of the schedule has not ended.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +116,30 @@ impl ScheduleNode {
     /// When it is due; null: on demand only.
     async fn timetable(&self) -> Option<Timetable> {
         self.0.timetable.as_ref().map(Timetable::from)
+    }
+
+    /// That its batches ask for what has changed since the last success only; null: for everything.
+    async fn incremental(&self) -> Option<Incremental> {
+        self.0.incremental.map(Incremental::from)
+    }
+
+    /// How far its jobs have got, if it is or was incremental, in the order in which they first succeeded or were reset.
+    async fn watermarks(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the start, at most 100; 20 when neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Inline<WatermarkConnection>> {
+        let args = PageArgs { first, after, last, before };
+        let page = Page::parse(&args, ListKind::Watermarks, Order::OLDEST).map_err(bad_argument)?;
+        let slice = ctx.services().watermarks(ctx.caller(), self.0.id, &page).await.map_err(query_error)?;
+        let slice = slice.map(|rows| rows.into_iter().map(|row| WatermarkNode(Arc::new(row))).collect());
+        Ok(Inline(WatermarkConnection(List::new(slice, &page, Counted::Watermarks(self.0.id)))))
     }
 
     /// What becomes of a firing while an earlier batch has not ended.

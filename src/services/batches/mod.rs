@@ -172,6 +172,7 @@ impl Services {
             id: BatchId::new(now),
             tenant_id: new.tenant_id,
             origin,
+            watermarks: new.watermarks,
             source_connection_id: new.source_connection_id,
             destination_connection_id: new.destination_connection_id,
             window: new.window,
@@ -276,6 +277,8 @@ impl Services {
             }
         };
         let batch = Batch {
+            // It is not what its schedule has asked for any more.
+            watermarks: new.watermarks,
             source_connection_id: new.source_connection_id,
             destination_connection_id: new.destination_connection_id,
             window: new.window,

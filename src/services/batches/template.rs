@@ -7,9 +7,9 @@ use crate::{
         batch::{Batch, Origin},
         event::{Actor, Change},
         problem::Problem,
-        schedule::Schedule,
+        schedule::{Incremental, Schedule},
     },
-    store::{self, Db, Written, events},
+    store::{self, Db, Written, events, watermarks},
 };
 
 impl Services {
@@ -26,6 +26,12 @@ impl Services {
         let new = match references.check(draft, None, &self.limits) {
             Ok(new) => new,
             Err(problems) => return Ok(Err(problems)),
+        };
+        let new = match schedule.incremental {
+            None => new,
+            Some(Incremental { overlap }) => {
+                new.begin_at(&watermarks::levels(db, schedule.id).await?, overlap)
+            }
         };
         let prepared = self.prepare(new, &references, origin);
         match write::insert(db, &[&prepared]).await? {

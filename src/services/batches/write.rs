@@ -34,6 +34,7 @@ pub fn unstarted(batch: Batch, new: NewBatch, connections: Arc<ConnectionMap>) -
             grain: job.grain,
             connection_id: job.connection_id,
             window: job.window,
+            from_watermark: job.from_watermark,
             allow_delete: job.allow_delete,
             priority: batch.priority,
             max_attempts: job.max_attempts,

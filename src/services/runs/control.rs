@@ -17,7 +17,7 @@ use crate::{
     services::{BatchGraph, Error, Parts, Services, not_found, wakeups::Topic},
     store::{
         self, Db, attempts,
-        jobs::{self, JobParts, StoredJobs},
+        jobs::{self, JobParts},
         runs,
     },
 };
@@ -131,9 +131,7 @@ async fn definition(
     id: BatchId,
 ) -> Result<(Vec<Arc<Job>>, JobGraph), store::Error> {
     let parts = JobParts { edges: true, ..JobParts::default() };
-    let StoredJobs { jobs, edges } =
-        jobs::of_batches(db, scope, &[id], parts).await?.remove(&id).unwrap_or_default();
-    let corrupt = store::Error::Corrupt { table: "jobs", column: "requires", id: id.uuid() };
-    let graph = JobGraph::new(jobs.len(), &edges).ok_or(corrupt)?;
-    Ok((jobs, graph))
+    let stored = jobs::of_batches(db, scope, &[id], parts).await?.remove(&id).unwrap_or_default();
+    let graph = stored.graph(id)?;
+    Ok((stored.jobs, graph))
 }

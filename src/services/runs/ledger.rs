@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::watermarks;
 use crate::{
     domain::{
         batch::Batch,
@@ -83,7 +84,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Writes the batches that something has happened to, and the events.
+    /// Writes the batches that something has happened to, the watermarks that those move that have ended, and the
+    /// events. What has become of their jobs is written before.
     pub async fn write(mut self, db: &impl Db) -> Result<(), store::Error> {
         if self.events.is_empty() {
             return Ok(());
@@ -106,6 +108,7 @@ impl Ledger {
             }
         }
         runs::write_batches(db, &batches).await?;
+        watermarks::advance(db, &batches, self.now).await?;
         events::append(db, &self.events).await
     }
 }

@@ -6,6 +6,7 @@ mod heartbeat;
 mod ledger;
 mod queue;
 mod settle;
+mod watermarks;
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -1,6 +1,7 @@
 //! Schedules: making, changing and reading them. What makes them fire is in [`fire`].
 
 mod fire;
+mod watermarks;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -151,6 +152,7 @@ impl Services {
                 name: new.name,
                 template: Arc::new(new.template),
                 timetable: new.timetable,
+                incremental: new.incremental,
                 overlap_policy: new.overlap_policy,
                 catch_up: new.catch_up,
                 catch_up_window: new.catch_up_window,
@@ -201,6 +203,7 @@ impl Services {
                 name: new.name,
                 template: Arc::new(new.template),
                 timetable: new.timetable,
+                incremental: new.incremental,
                 overlap_policy: new.overlap_policy,
                 catch_up: new.catch_up,
                 catch_up_window: new.catch_up_window,
