@@ -9,7 +9,7 @@ use super::{
     attempt::JobError,
     id::{BatchId, JobId, ScheduleId, TenantId, TokenId},
     problem::At,
-    text::{Name, Text, WorkerName},
+    text::{Name, ObjectName, Text, WorkerName},
 };
 
 /// Where an event stands in the history. Events are read in this order, which is that of the commits
@@ -178,6 +178,11 @@ pub enum Change {
     FiringSkipped,
     /// A schedule was due, and no batch could be made of its template.
     FiringFailed,
+    /// The next batch of a schedule asks for everything of an object.
+    WatermarkReset {
+        /// The object.
+        object: ObjectName,
+    },
 }
 
 /// The name of a [`Change`] without what it holds.
@@ -237,10 +242,12 @@ pub enum EventKind {
     FiringSkipped,
     /// See [`Change::FiringFailed`].
     FiringFailed,
+    /// See [`Change::WatermarkReset`].
+    WatermarkReset,
 }
 
 impl EventKind {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 28] = [
         Self::BatchCreated,
         Self::BatchReplaced,
         Self::BatchDeleted,
@@ -268,6 +275,7 @@ impl EventKind {
         Self::FiringQueued,
         Self::FiringSkipped,
         Self::FiringFailed,
+        Self::WatermarkReset,
     ];
 
     /// The name that the database uses.
@@ -300,6 +308,7 @@ impl EventKind {
             Self::FiringQueued => "firing_queued",
             Self::FiringSkipped => "firing_skipped",
             Self::FiringFailed => "firing_failed",
+            Self::WatermarkReset => "watermark_reset",
         }
     }
 
@@ -340,6 +349,7 @@ impl Change {
             Self::FiringQueued => EventKind::FiringQueued,
             Self::FiringSkipped => EventKind::FiringSkipped,
             Self::FiringFailed => EventKind::FiringFailed,
+            Self::WatermarkReset { .. } => EventKind::WatermarkReset,
         }
     }
 
@@ -372,7 +382,8 @@ impl Change {
             | Self::ScheduleResumed
             | Self::FiringQueued
             | Self::FiringSkipped
-            | Self::FiringFailed => None,
+            | Self::FiringFailed
+            | Self::WatermarkReset { .. } => None,
         }
     }
 
@@ -395,6 +406,40 @@ impl Change {
             | Self::LoadPublished { .. }
             | Self::JobSucceeded { .. }
             | Self::JobReleased { .. }
+            | Self::JobSkipped
+            | Self::JobCanceled
+            | Self::ScheduleCreated
+            | Self::ScheduleUpdated
+            | Self::ScheduleDeleted
+            | Self::SchedulePaused
+            | Self::ScheduleResumed
+            | Self::FiringQueued
+            | Self::FiringSkipped
+            | Self::FiringFailed
+            | Self::WatermarkReset { .. } => None,
+        }
+    }
+    /// The object that it is about, where that is neither a batch nor a job.
+    pub fn object(&self) -> Option<&str> {
+        match self {
+            Self::WatermarkReset { object } => Some(object),
+            Self::BatchCreated
+            | Self::BatchReplaced
+            | Self::BatchDeleted
+            | Self::BatchStarted
+            | Self::BatchCanceling
+            | Self::BatchRetried
+            | Self::BatchSucceeded
+            | Self::BatchFailed
+            | Self::BatchCanceled
+            | Self::JobReady
+            | Self::JobBlocked
+            | Self::JobStarted { .. }
+            | Self::LoadPublished { .. }
+            | Self::JobSucceeded { .. }
+            | Self::AttemptFailed { .. }
+            | Self::JobReleased { .. }
+            | Self::JobFailed { .. }
             | Self::JobSkipped
             | Self::JobCanceled
             | Self::ScheduleCreated

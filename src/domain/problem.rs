@@ -38,7 +38,7 @@ pub enum ProblemCode {
     InvalidValue,
     /// Two jobs of the batch share type, object, grain and connection.
     DuplicateJob,
-    /// No job of the batch provides the required object.
+    /// No job of the batch provides the required object, or no job of the schedule has it.
     UnknownObject,
     /// Jobs require each other in a circle; none of them could ever start.
     DependencyCycle,

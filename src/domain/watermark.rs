@@ -26,9 +26,12 @@ use uuid::Uuid;
 
 use super::{
     batch::{Batch, NewBatch, NewJob},
+    draft::{BatchDraft, JobDraft},
     graph::{JobGraph, Link},
-    id::{ConnectionId, ScheduleId, TenantId},
+    id::{ConnectionId, ScheduleId, TenantId, rising},
     job::{Job, JobState, JobType, RequirementKind},
+    problem::At,
+    schedule::Schedule,
     since::Since,
     text::{Grain, ObjectName},
 };
@@ -62,6 +65,24 @@ impl From<&NewJob> for JobIdentity {
     }
 }
 
+impl JobIdentity {
+    /// That of a job of this draft; `None` where that would be refused.
+    fn of_draft(draft: &BatchDraft, job: &JobDraft) -> Option<Self> {
+        let at = At::Root;
+        let of_batch = match job.job_type {
+            JobType::Extract => &draft.source_connection_id,
+            JobType::Load => &draft.destination_connection_id,
+        };
+        let connection = job.connection_id.as_ref().unwrap_or(of_batch);
+        Some(Self {
+            job_type: job.job_type,
+            object: ObjectName::parse(job.object.clone(), &at).ok()?,
+            grain: job.grain.clone().map(|grain| Grain::parse(grain, &at)).transpose().ok()?,
+            connection_id: ConnectionId::parse(connection, &at).ok()?,
+        })
+    }
+}
+
 /// The watermark of a job of a schedule, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watermark {
@@ -75,6 +96,40 @@ pub struct Watermark {
     pub job: JobIdentity,
     /// How far it has got.
     pub level: Level,
+}
+
+/// Which watermarks of a schedule are to be reset: those of an object.
+#[derive(Debug, Clone)]
+pub struct Resync {
+    /// The object.
+    pub object: ObjectName,
+    /// Its extracts or its loads alone; `None`: both.
+    pub job_type: Option<JobType>,
+}
+
+impl Resync {
+    /// What is to be reset, of the watermarks and of the template of a schedule; empty when there is no such object.
+    pub fn of(&self, schedule: &Schedule, watermarks: Vec<Watermark>, now: DateTime<Utc>) -> Vec<Watermark> {
+        let is_meant = |job: &JobIdentity| {
+            job.object == self.object && self.job_type.is_none_or(|job_type| job_type == job.job_type)
+        };
+        let mut meant: Vec<Watermark> =
+            watermarks.into_iter().filter(|watermark| is_meant(&watermark.job)).collect();
+        let template = &schedule.template;
+        let asked_for = template.jobs.iter().filter_map(|job| JobIdentity::of_draft(template, job));
+        for job in asked_for.filter(is_meant) {
+            if meant.iter().all(|watermark| watermark.job != job) {
+                meant.push(Watermark {
+                    place: rising(now),
+                    schedule_id: schedule.id,
+                    tenant_id: schedule.tenant_id,
+                    job,
+                    level: Level::default(),
+                });
+            }
+        }
+        meant
+    }
 }
 
 /// How far a job has got.
@@ -98,6 +153,19 @@ pub struct Reached {
 }
 
 impl Level {
+    /// Reset now, UTC, so that no batch moves it of which the last was made then, UTC. The same where that was done and
+    /// no batch was made since.
+    pub fn reset(self, now: DateTime<Utc>, last_batch_made_at: Option<DateTime<Utc>>) -> Self {
+        // The clock of the server that has made it may be ahead.
+        let reset_at = last_batch_made_at.map_or(now, |made_at| made_at.max(now));
+        match self {
+            Self { at: None, reset_at: Some(was_reset_at) } if last_batch_made_at <= Some(was_reset_at) => {
+                self
+            }
+            Self { .. } => Self { at: None, reset_at: Some(reset_at) },
+        }
+    }
+
     /// Where a batch that was made then, UTC, moves it; `None`: it stays.
     pub fn moved(self, batch_made_at: DateTime<Utc>, reached: &Reached) -> Option<Self> {
         let was_reset = self.reset_at.is_some_and(|reset_at| reset_at >= batch_made_at);
@@ -185,10 +253,12 @@ fn by_wave(waves: impl Iterator<Item = u32>) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::{
         super::{
             batch::Watermarks,
-            draft::{BatchDraft, BatchLimits, JobDraft},
+            draft::BatchLimits,
             graph::Edge,
             job::RequiredObjects,
             world::{batch, job},
@@ -307,5 +377,63 @@ mod tests {
         let own = |job| JobDraft { updated_since: Some(at(-500).timestamp().to_string()), ..job };
         let jobs = vec![own(draft(Extract, "a", &[])), draft(Load, "a", &["a"])];
         assert_eq!(begins(jobs, &[(0, 100), (1, 100)]), [Some(-500), Some(90)]);
+    }
+
+    /// What may happen to a job of a schedule in the course of time.
+    #[derive(Debug, Clone)]
+    enum Happening {
+        /// A batch is made.
+        Made,
+        /// One of those that are there succeeds, having started so long after it was made; it may do so again.
+        Succeeds(prop::sample::Index, i64),
+        /// The watermark is reset.
+        Reset,
+    }
+
+    fn happening() -> impl Strategy<Value = Happening> {
+        prop_oneof![
+            3 => Just(Happening::Made),
+            4 => (any::<prop::sample::Index>(), 0..5i64)
+                .prop_map(|(which, later)| Happening::Succeeds(which, later)),
+            1 => Just(Happening::Reset),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_watermark_never_goes_back_nor_over_what_nobody_has_asked_for(
+            happenings in vec((0..3i64, happening()), 1..60)
+        ) {
+            let mut now = 0;
+            let mut level = Level::default();
+            let mut batches: Vec<(i64, Option<DateTime<Utc>>)> = Vec::new();
+            // Up to when everything was asked for, by batches that were made since the last reset.
+            let (mut done, mut last_reset) = (None, -1);
+            for (passed, happening) in happenings {
+                now += passed;
+                let before = level;
+                match happening {
+                    Happening::Made => batches.push((now, level.at)),
+                    Happening::Succeeds(_, _) if batches.is_empty() => {}
+                    Happening::Succeeds(which, later) => {
+                        let (made, after) = *which.get(&batches);
+                        let reached = Reached { job: JobIdentity::from(&job(0, Extract, false, at(0))), after, at: at(made + later) };
+                        if made > last_reset && (after.is_none() || after <= done) {
+                            done = done.max(Some(reached.at));
+                        }
+                        level = level.moved(at(made), &reached).unwrap_or(level);
+                        prop_assert!(level.at >= before.at);
+                    }
+                    Happening::Reset => {
+                        let last = batches.last().map(|(made, _)| at(*made));
+                        level = level.reset(at(now), last);
+                        prop_assert_eq!(level.reset(at(now + 1), last), level, "a repeated one changes nothing");
+                        prop_assert_eq!(level.at, None);
+                        (done, last_reset) = (None, seconds(level.reset_at.unwrap()));
+                    }
+                }
+                prop_assert!(level.at <= done, "{:?} {:?}", level, done);
+            }
+        }
     }
 }

@@ -51,7 +51,7 @@ pub enum UserErrorCode {
     InvalidValue,
     /// Two jobs of the batch share type, object, grain and connection.
     DuplicateJob,
-    /// No job of the batch provides the required object.
+    /// No job of the batch provides the required object, or no job of the schedule has it.
     UnknownObject,
     /// Jobs require each other in a circle; none of them could ever start.
     DependencyCycle,

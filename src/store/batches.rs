@@ -126,6 +126,16 @@ pub async fn lock_active(db: &impl Db, schedule: ScheduleId) -> Result<Vec<Batch
     read_all(db, &active.order_by_asc(Column::Id).lock_exclusive().into_query(), batch).await
 }
 
+/// When the last batch of a schedule was made, UTC.
+pub async fn last_made_at(
+    db: &impl ConnectionTrait,
+    schedule: ScheduleId,
+) -> Result<Option<DateTimeUtc>, Error> {
+    let made = Entity::find().select_only().column(Column::CreatedAt);
+    let last = made.filter(Column::ScheduleId.eq(schedule.uuid())).order_by_desc(Column::Id).limit(1);
+    Ok(last.into_tuple().one(db).await?)
+}
+
 /// A key that was used, and for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsedKey {

@@ -178,6 +178,9 @@ fn row(event: &NewEvent) -> ActiveModel {
 
 /// What a change holds beside the attempt.
 fn data(change: &Change) -> Option<Value> {
+    if let Change::WatermarkReset { object } = change {
+        return Some(json!({ "object": &**object }));
+    }
     let error = change.error()?;
     let mut data = Map::new();
     data.insert("code".into(), json!(&*error.code));
@@ -230,6 +233,9 @@ fn change(kind: EventKind, row: &Model) -> Result<Change, &'static str> {
         EventKind::FiringQueued => Change::FiringQueued,
         EventKind::FiringSkipped => Change::FiringSkipped,
         EventKind::FiringFailed => Change::FiringFailed,
+        EventKind::WatermarkReset => {
+            Change::WatermarkReset { object: text("object").map(Text::stored).ok_or("data")? }
+        }
     })
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Select,
-    sea_query::{Expr, ExprTrait, OnConflict},
+    sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr},
 };
 
 use super::{
@@ -80,12 +80,30 @@ pub async fn advance(db: &impl ConnectionTrait, moved: &[Watermark]) -> Result<(
     let lower = old(Column::At).is_null().or(old(Column::At).lt(new(Column::At)));
     let never_reset = old(Column::ResetAt).is_null().and(new(Column::ResetAt).is_null());
     let as_read = never_reset.or(old(Column::ResetAt).eq(new(Column::ResetAt)));
+    write(db, moved, &[Column::At], Some(lower.and(as_read))).await
+}
+
+/// Writes watermarks that were reset.
+pub async fn reset(db: &impl ConnectionTrait, reset: &[Watermark]) -> Result<(), Error> {
+    write(db, reset, &[Column::At, Column::ResetAt], None).await
+}
+
+/// Adds watermarks, or changes these columns of those that are there. Always in the same order, so that nobody waits in
+/// a circle.
+async fn write(
+    db: &impl ConnectionTrait,
+    watermarks: &[Watermark],
+    columns: &[Column],
+    guard: Option<SimpleExpr>,
+) -> Result<(), Error> {
+    let mut watermarks: Vec<&Watermark> = watermarks.iter().collect();
+    watermarks.sort_unstable_by_key(|watermark| (watermark.schedule_id, &watermark.job));
     let mut there = OnConflict::columns(KEY);
-    there.update_column(Column::At).action_and_where(lower.and(as_read));
-    // Always in the same order, so that nobody waits in a circle.
-    let mut moved: Vec<&Watermark> = moved.iter().collect();
-    moved.sort_unstable_by_key(|watermark| (watermark.schedule_id, &watermark.job));
-    for chunk in moved.chunks(ROWS_PER_INSERT) {
+    there.update_columns(columns.iter().copied());
+    if let Some(guard) = guard {
+        there.action_and_where(guard);
+    }
+    for chunk in watermarks.chunks(ROWS_PER_INSERT) {
         let rows = chunk.iter().copied().map(row);
         Entity::insert_many(rows).on_conflict(there.clone()).exec_without_returning(db).await?;
     }

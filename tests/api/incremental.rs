@@ -222,6 +222,62 @@ on_both! {
         assert_eq!(levels(app, &id).await, ["A 12:01:40"]);
     }
 
+    async fn everything_of_one_object_is_asked_for_after_a_reset(app: TestApp) {
+        let id = create(app, &two_objects(app).await).await;
+        trigger(app, &id).await;
+        finish(app).await;
+        app.advance(80);
+        trigger(app, &id).await;
+        let running = claim(app).await;
+        let selection = "schedule { id } watermarks { type object at resetAt }";
+        let input = json!({ "scheduleId": id, "object": "A" });
+        for _ in 0..2 {
+            let reset = app.done("resetWatermark", selection, input.clone()).await;
+            assert_eq!(reset["schedule"]["id"], id);
+            assert_eq!(reset["watermarks"], json!([
+                { "type": "EXTRACT", "object": "A", "at": null, "resetAt": "2026-11-23T12:01:40Z" },
+            ]));
+        }
+        let query = "query ($id: ID!) { events(filter: { scheduleId: $id, kinds: [WATERMARK_RESET] }) {
+            nodes { object actor { kind } } } }";
+        let told = loop {
+            let mut data = app.data(query, json!({ "id": id })).await;
+            if data["events"]["nodes"] != json!([]) {
+                break data["events"]["nodes"].take();
+            }
+        };
+        assert_eq!(told, json!([{ "object": "A", "actor": { "kind": "CLIENT" } }]));
+        // What runs at that moment does not undo it.
+        complete_all(app, &running).await;
+        finish(app).await;
+        assert_eq!(levels(app, &id).await, ["A reset", "B 12:01:40", "a 12:01:40", "b 12:01:40"]);
+        app.advance(100);
+        let next = trigger(app, &id).await;
+        let expected = ["A NONE", "a NONE", "B 12:00:40 WATERMARK", "b 12:00:40 WATERMARK"];
+        assert_eq!(asked_for(app, &next).await, expected, "the load takes over all that the extract shows");
+        finish(app).await;
+        let after = trigger(app, &id).await;
+        assert!(asked_for(app, &after).await.iter().all(|asked| asked.ends_with("12:02:30 WATERMARK")));
+
+        for (object, of, problem) in [("C", None, "UNKNOWN_OBJECT object"), ("A", Some("LOAD"), "UNKNOWN_OBJECT object")] {
+            let input = json!({ "scheduleId": id, "object": object, "type": of });
+            assert_eq!(app.refused("resetWatermark", input).await, [problem]);
+        }
+        let wrong = json!({ "scheduleId": "schedule_00000000000000000000000000", "object": " " });
+        assert_eq!(app.refused("resetWatermark", wrong).await, ["BLANK object"]);
+        let nobodys = json!({ "scheduleId": "schedule_00000000000000000000000000", "object": "A" });
+        assert_eq!(app.refused("resetWatermark", nobodys).await, ["NOT_FOUND scheduleId"]);
+    }
+
+    async fn the_first_batch_does_not_undo_a_reset_either(app: TestApp) {
+        let id = create(app, &two_objects(app).await).await;
+        trigger(app, &id).await;
+        app.done("resetWatermark", "schedule { id }", json!({ "scheduleId": id, "object": "A" })).await;
+        app.done("resetWatermark", "schedule { id }", json!({ "scheduleId": id, "object": "A" })).await;
+        finish(app).await;
+        assert_eq!(levels(app, &id).await, ["A reset", "B 12:00:00", "a 12:00:00", "b 12:00:00"]);
+    }
+
     async fn a_load_into_another_connection_gets_everything(app: TestApp) {
         let mut input = two_objects(app).await;
         let id = create(app, &input).await;
@@ -362,6 +418,26 @@ on_both! {
         assert_eq!(data["batches"]["nodes"], running);
         complete(app, &lease).await;
         assert_eq!(levels(app, &id).await, ["A 12:00:00"]);
+    }
+
+    async fn a_schedule_and_its_batches_never_wait_for_each_other_in_a_circle(app: TestApp) {
+        let mut input = two_objects(app).await;
+        input["overlapPolicy"] = "SKIP".into();
+        input["template"]["jobs"] = json!([extract("A")]);
+        let id = create(app, &input).await;
+        for _ in 0..20 {
+            trigger(app, &id).await;
+            let lease = claim(app).await["A"].clone();
+            let by_id = json!({ "id": id });
+            let object = json!({ "scheduleId": id, "object": "A" });
+            tokio::join!(
+                complete(app, &lease),
+                app.done("triggerSchedule", "firing { outcome }", by_id.clone()),
+                app.done("resetWatermark", "schedule { id }", object),
+                app.done("triggerSchedule", "firing { outcome }", by_id),
+            );
+            finish(app).await;
+        }
     }
 
     async fn the_end_of_a_batch_takes_the_same_number_of_statements_whatever_its_size(app: TestApp) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, Object, Result};
+use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 
 use super::{batches::JobInput, payload};
 use crate::{
@@ -10,17 +10,22 @@ use crate::{
         batch::Watermarks,
         draft::BatchDraft,
         id::ScheduleId,
-        problem::At,
+        problem::{At, keep},
         schedule::{DEFAULT_CATCH_UP_SECONDS, Schedule, ScheduleDraft},
+        text::ObjectName,
+        watermark::Resync,
     },
     graphql::{
         context::ContextExt,
+        error::{self, UserError},
         scalar::Since,
         types::{
             batch::FailurePolicy,
             firing::FiringNode,
+            job::JobType,
             schedule::{CatchUp, IncrementalInput, OverlapPolicy, ScheduleNode},
             timetable::TimetableInput,
+            watermark::WatermarkNode,
         },
     },
     services::{self, Expected},
@@ -130,6 +135,29 @@ struct TriggerScheduleInput {
     idempotency_key: Option<String>,
 }
 
+/// Of which object of a schedule everything shall be asked for again.
+#[derive(InputObject)]
+struct ResetWatermarkInput {
+    /// Which schedule.
+    schedule_id: ID,
+    /// Which object, as its template has it.
+    object: String,
+    /// Its extracts or its loads alone; left out: both.
+    r#type: Option<JobType>,
+}
+
+/// The watermarks that were reset, or everything that was wrong.
+#[derive(SimpleObject)]
+struct ResetWatermarkPayload {
+    /// The schedule; null when it was refused, and nothing was changed.
+    schedule: Option<ScheduleNode>,
+    /// The watermarks that were reset, as they are now: one for each grain and connection of the object; empty when it was
+    /// refused.
+    watermarks: Vec<WatermarkNode>,
+    /// Everything that was wrong; empty when it was done.
+    user_errors: Vec<UserError>,
+}
+
 payload!(CreateSchedulePayload, schedule: ScheduleNode, "The new schedule");
 payload!(UpdateSchedulePayload, schedule: ScheduleNode, "The schedule with its new definition");
 payload!(DeleteSchedulePayload, schedule: ScheduleNode, "The schedule as it was");
@@ -229,6 +257,37 @@ impl ScheduleMutation {
             ctx.services().trigger_schedule(ctx.caller(), id, input.idempotency_key).await
         };
         TriggerSchedulePayload::new(fired.await, |firing| FiringNode(Arc::new(firing)))
+    }
+
+    /// Lets the next batch of an incremental schedule ask for everything of one object, and those after it for what has
+    /// changed since then: after it was lost in the destination, or is asked for from an earlier point in the data than
+    /// before. A batch that runs already does not count. A repeated request changes nothing until there is another batch.
+    async fn reset_watermark(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which object of which schedule.")] input: ResetWatermarkInput,
+    ) -> Result<ResetWatermarkPayload> {
+        let reset = async {
+            let (id, resync) = input.parse()?;
+            ctx.services().reset_watermark(ctx.caller(), id, resync).await
+        };
+        let (reset, user_errors) = error::payload(reset.await)?;
+        let (schedule, watermarks) = reset.unzip();
+        let watermarks = watermarks.into_iter().flatten().map(|row| WatermarkNode(Arc::new(row))).collect();
+        Ok(ResetWatermarkPayload { schedule: schedule.map(node), watermarks, user_errors })
+    }
+}
+
+impl ResetWatermarkInput {
+    /// What it names, or everything that is wrong with it.
+    fn parse(self) -> Result<(ScheduleId, Resync), services::Error> {
+        let (at, mut problems) = (At::Root, Vec::new());
+        let id = keep(ScheduleId::parse(&self.schedule_id, &at.field("schedule_id")), &mut problems);
+        let object = keep(ObjectName::parse(self.object, &at.field("object")), &mut problems);
+        match (id, object) {
+            (Some(id), Some(object)) => Ok((id, Resync { object, job_type: self.r#type.map(Into::into) })),
+            (None, _) | (_, None) => Err(problems.into()),
+        }
     }
 }
 

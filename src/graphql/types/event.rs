@@ -79,6 +79,8 @@ pub enum EventKind {
     FiringSkipped,
     /// A schedule was due, and no batch could be made of its template.
     FiringFailed,
+    /// The next batch of a schedule asks for everything of an object.
+    WatermarkReset,
 }
 
 /// What kind of actor caused a change.
@@ -232,8 +234,14 @@ impl EventNode {
             | Change::ScheduleResumed
             | Change::FiringQueued
             | Change::FiringSkipped
-            | Change::FiringFailed => None,
+            | Change::FiringFailed
+            | Change::WatermarkReset { .. } => None,
         }
+    }
+
+    /// The object of which everything is asked for again, if it is about that.
+    async fn object(&self) -> Option<&str> {
+        self.0.event.change.object()
     }
 }
 
