@@ -41,6 +41,7 @@ pub mod transition;
 pub mod veil;
 pub mod watermark;
 pub mod wiped;
+pub mod windows;
 #[cfg(test)]
 mod world;
 pub mod zone;

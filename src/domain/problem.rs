@@ -48,6 +48,8 @@ pub enum ProblemCode {
     InvalidCron,
     /// The text is not the name of a time zone.
     InvalidTimeZone,
+    /// The text is not a duration.
+    InvalidDuration,
     /// The load would delete good data, since an extract that it requires shows only what changed.
     UnsafeDelete,
     /// Another object of this kind bears the name.
@@ -67,7 +69,7 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::NotFound,
         Self::WrongIdKind,
         Self::InvalidId,
@@ -83,6 +85,7 @@ impl ProblemCode {
         Self::InvalidSince,
         Self::InvalidCron,
         Self::InvalidTimeZone,
+        Self::InvalidDuration,
         Self::UnsafeDelete,
         Self::NameTaken,
         Self::WrongState,
@@ -116,6 +119,7 @@ impl ProblemCode {
             Self::InvalidSince => "INVALID_SINCE",
             Self::InvalidCron => "INVALID_CRON",
             Self::InvalidTimeZone => "INVALID_TIME_ZONE",
+            Self::InvalidDuration => "INVALID_DURATION",
             Self::UnsafeDelete => "UNSAFE_DELETE",
             Self::NameTaken => "NAME_TAKEN",
             Self::WrongState => "WRONG_STATE",

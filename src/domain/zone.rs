@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeDelta, Utc};
-use jiff::{Timestamp, tz};
+use jiff::{Span, Timestamp, tz};
 
 use super::problem::{At, Problem, ProblemCode};
 
@@ -49,6 +49,14 @@ impl TimeZone {
     /// How far ahead of UTC the clocks are at an instant.
     pub fn offset_at(&self, instant: DateTime<Utc>) -> TimeDelta {
         timestamp(instant).map_or(TimeDelta::zero(), |instant| delta(self.0.to_offset(instant)))
+    }
+
+    /// The instant that is so much later by the calendar and the clocks: a day after noon is noon. A time that the
+    /// clocks leave out is taken as much later as they are put forward. `None`: beyond all times.
+    pub fn later(&self, instant: DateTime<Utc>, by: Span) -> Option<DateTime<Utc>> {
+        let instant = Timestamp::from_microsecond(instant.timestamp_micros()).ok()?;
+        let later = instant.to_zoned_datetime(self.0.clone()).checked_add(by).ok()?;
+        DateTime::from_timestamp_micros(later.timestamp().as_microsecond())
     }
 
     /// The last change of the clocks, at this instant or before.

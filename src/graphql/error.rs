@@ -61,6 +61,8 @@ pub enum UserErrorCode {
     InvalidCron,
     /// The text is not the name of a time zone.
     InvalidTimeZone,
+    /// The text is not an ISO 8601 duration.
+    InvalidDuration,
     /// The load would delete good data, since an extract that it requires shows only what changed.
     UnsafeDelete,
     /// Another object of this kind bears the name.

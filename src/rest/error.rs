@@ -72,6 +72,7 @@ fn status_of_its_own(problem: &Problem) -> Option<StatusCode> {
         | ProblemCode::InvalidSince
         | ProblemCode::InvalidCron
         | ProblemCode::InvalidTimeZone
+        | ProblemCode::InvalidDuration
         | ProblemCode::UnsafeDelete
         | ProblemCode::ReadOnly => None,
     }
