@@ -23,6 +23,7 @@ mod m0014_schedules;
 mod m0015_schedule_events;
 mod m0016_server_secrets;
 mod m0017_watermarks;
+mod m0018_backfills;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_schedule_events::Migration),
             Box::new(m0016_server_secrets::Migration),
             Box::new(m0017_watermarks::Migration),
+            Box::new(m0018_backfills::Migration),
         ]
     }
 }

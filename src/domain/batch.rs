@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::{
     graph::JobGraph,
-    id::{BatchId, ConnectionId, ScheduleId, TenantId},
+    id::{BackfillId, BatchId, ConnectionId, ScheduleId, TenantId},
     job::{JobType, RequiredObjects},
-    since::Window,
+    since::{Since, Window},
     text::{Grain, IdempotencyKey, ObjectName},
 };
 
@@ -45,6 +45,8 @@ pub enum Origin {
     Triggered(ScheduleId),
     /// A schedule was due.
     Scheduled(ScheduleId),
+    /// It is a window of a backfill of a schedule.
+    Backfilled(ScheduleId, BackfillId),
 }
 
 /// The name of an [`Origin`] without what it holds.
@@ -54,6 +56,8 @@ pub enum Trigger {
     Manual,
     /// A timetable.
     Schedule,
+    /// A backfill.
+    Backfill,
 }
 
 impl Origin {
@@ -62,6 +66,7 @@ impl Origin {
         match self {
             Self::Client | Self::Triggered(_) => Trigger::Manual,
             Self::Scheduled(_) => Trigger::Schedule,
+            Self::Backfilled(..) => Trigger::Backfill,
         }
     }
 
@@ -69,17 +74,34 @@ impl Origin {
     pub fn schedule(self) -> Option<ScheduleId> {
         match self {
             Self::Client => None,
-            Self::Triggered(schedule) | Self::Scheduled(schedule) => Some(schedule),
+            Self::Triggered(schedule) | Self::Scheduled(schedule) | Self::Backfilled(schedule, _) => {
+                Some(schedule)
+            }
+        }
+    }
+
+    /// The backfill that it is a window of.
+    pub fn backfill(self) -> Option<BackfillId> {
+        match self {
+            Self::Client | Self::Triggered(_) | Self::Scheduled(_) => None,
+            Self::Backfilled(_, backfill) => Some(backfill),
         }
     }
 
     /// What was stored of one.
-    pub fn stored(trigger: Trigger, schedule: Option<ScheduleId>) -> Option<Self> {
-        match (trigger, schedule) {
-            (Trigger::Manual, None) => Some(Self::Client),
-            (Trigger::Manual, Some(schedule)) => Some(Self::Triggered(schedule)),
-            (Trigger::Schedule, Some(schedule)) => Some(Self::Scheduled(schedule)),
-            (Trigger::Schedule, None) => None,
+    pub fn stored(
+        trigger: Trigger,
+        schedule: Option<ScheduleId>,
+        backfill: Option<BackfillId>,
+    ) -> Option<Self> {
+        match (trigger, schedule, backfill) {
+            (Trigger::Manual, None, None) => Some(Self::Client),
+            (Trigger::Manual, Some(schedule), None) => Some(Self::Triggered(schedule)),
+            (Trigger::Schedule, Some(schedule), None) => Some(Self::Scheduled(schedule)),
+            (Trigger::Backfill, Some(schedule), Some(backfill)) => Some(Self::Backfilled(schedule, backfill)),
+            (Trigger::Manual | Trigger::Schedule, _, Some(_))
+            | (Trigger::Schedule | Trigger::Backfill, None, _)
+            | (Trigger::Backfill, _, None) => None,
         }
     }
 }
@@ -90,12 +112,13 @@ impl Trigger {
         match self {
             Self::Manual => "manual",
             Self::Schedule => "schedule",
+            Self::Backfill => "backfill",
         }
     }
 
     /// The trigger with this name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Manual, Self::Schedule].into_iter().find(|trigger| trigger.name() == name)
+        [Self::Manual, Self::Schedule, Self::Backfill].into_iter().find(|trigger| trigger.name() == name)
     }
 }
 
@@ -259,6 +282,8 @@ pub struct Batch {
     pub destination_connection_id: ConnectionId,
     /// From when on data is asked for, where a job says nothing else.
     pub window: Window,
+    /// The earliest point in the data that is not asked for any more; `None`: all that there is.
+    pub until: Option<Since>,
     /// The higher, the earlier its jobs are claimed.
     pub priority: i32,
     /// What becomes of the rest when a job fails for good.
@@ -301,6 +326,8 @@ pub struct NewBatch {
     pub destination_connection_id: ConnectionId,
     /// See [`Batch::window`].
     pub window: Window,
+    /// See [`Batch::until`].
+    pub until: Option<Since>,
     /// See [`Batch::priority`].
     pub priority: i32,
     /// See [`Batch::failure_policy`].

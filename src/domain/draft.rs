@@ -42,6 +42,8 @@ pub struct BatchDraft {
     pub destination_connection_id: String,
     /// See [`Window::since`].
     pub since: Option<String>,
+    /// See [`NewBatch::until`].
+    pub until: Option<String>,
     /// See [`Window::updated_since`].
     pub updated_since: Option<String>,
     /// See [`NewBatch::priority`].
@@ -97,6 +99,14 @@ pub struct JobDraft {
     pub required_objects: RequiredObjects<String>,
 }
 
+/// Which data a batch asks for, where a job says nothing else.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub window: Window,
+    pub until: Option<Since>,
+    pub watermarks: Watermarks,
+}
+
 /// A job whose fields were checked one by one. What did not pass is `None`, and a problem says so;
 /// what did can still be compared with the other jobs, so that all problems are found at once.
 #[derive(Debug)]
@@ -133,6 +143,7 @@ impl NewBatch {
         let destination =
             connection(&draft.destination_connection_id, at.field("destination_connection_id"), problems);
         let window = check_window(draft.since.as_deref(), draft.updated_since.as_deref(), &at, problems);
+        let until = draft.until.and_then(|until| keep(Since::parse(&until, &at.field("until")), problems));
         check_range(draft.priority, -MAX_PRIORITY, MAX_PRIORITY, &at.field("priority"), problems);
         let at_key = at.field("idempotency_key");
         let idempotency_key =
@@ -142,8 +153,9 @@ impl NewBatch {
             JobType::Load => destination,
         };
         let jobs = check_jobs(draft.jobs, limits, &at.field("jobs"), defaults, problems);
-        let resolved =
-            requirements::resolve(&jobs, (window, draft.watermarks), limits, &at.field("jobs"), problems);
+        let data = Asked { window, until, watermarks: draft.watermarks };
+        check_until(&jobs, data, &at, problems);
+        let resolved = requirements::resolve(&jobs, data, limits, &at.field("jobs"), problems);
 
         let jobs: Option<Vec<NewJob>> = jobs.into_iter().map(NewJob::from_checked).collect();
         match (tenant_id, source, destination, jobs, resolved) {
@@ -158,6 +170,7 @@ impl NewBatch {
                 source_connection_id,
                 destination_connection_id,
                 window,
+                until,
                 priority: draft.priority,
                 failure_policy: draft.failure_policy,
                 watermarks: draft.watermarks,
@@ -203,6 +216,22 @@ fn check_window(
     let mut check =
         |text: Option<&str>, name| text.and_then(|text| keep(Since::parse(text, &at.field(name)), problems));
     Window { since: check(since, "since"), updated_since: check(updated_since, "updated_since") }
+}
+
+/// What is asked for must end after it begins, for each job.
+fn check_until(jobs: &[CheckedJob], data: Asked, at: &At<'_>, problems: &mut Vec<Problem>) {
+    let Some(until) = data.until else { return };
+    let mut check = |since: Option<Since>, at: At<'_>| {
+        if let Some(since) = since.filter(|since| *since >= until) {
+            let message = format!("{since} is not before {until}: there is no data between them");
+            problems.push(at.problem(ProblemCode::OutOfRange, message));
+        }
+    };
+    check(data.window.since, at.field("until"));
+    let at_jobs = at.field("jobs");
+    for (position, job) in jobs.iter().enumerate() {
+        check(job.window.since, at_jobs.index(position).field("since"));
+    }
 }
 
 fn check_range(number: i32, least: i32, most: i32, at: &At<'_>, problems: &mut Vec<Problem>) {

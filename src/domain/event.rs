@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     attempt::JobError,
-    id::{BatchId, JobId, ScheduleId, TenantId, TokenId},
+    id::{BackfillId, BatchId, JobId, ScheduleId, TenantId, TokenId},
     problem::At,
     text::{Name, ObjectName, Text, WorkerName},
 };
@@ -183,6 +183,22 @@ pub enum Change {
         /// The object.
         object: ObjectName,
     },
+    /// A backfill was made.
+    BackfillCreated,
+    /// A backfill was paused: by somebody, or by Sluice, since no batch could be made of the template.
+    BackfillPaused,
+    /// A backfill was resumed.
+    BackfillResumed,
+    /// A backfill was canceled, and waits for its batches to end.
+    BackfillCanceling,
+    /// The last batch of a canceled backfill has ended.
+    BackfillCanceled,
+    /// What did not succeed of a backfill is to run again.
+    BackfillRetried,
+    /// All windows of a backfill have succeeded.
+    BackfillSucceeded,
+    /// All windows of a backfill have ended, and not all succeeded.
+    BackfillFailed,
 }
 
 /// The name of a [`Change`] without what it holds.
@@ -244,10 +260,26 @@ pub enum EventKind {
     FiringFailed,
     /// See [`Change::WatermarkReset`].
     WatermarkReset,
+    /// See [`Change::BackfillCreated`].
+    BackfillCreated,
+    /// See [`Change::BackfillPaused`].
+    BackfillPaused,
+    /// See [`Change::BackfillResumed`].
+    BackfillResumed,
+    /// See [`Change::BackfillCanceling`].
+    BackfillCanceling,
+    /// See [`Change::BackfillCanceled`].
+    BackfillCanceled,
+    /// See [`Change::BackfillRetried`].
+    BackfillRetried,
+    /// See [`Change::BackfillSucceeded`].
+    BackfillSucceeded,
+    /// See [`Change::BackfillFailed`].
+    BackfillFailed,
 }
 
 impl EventKind {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 36] = [
         Self::BatchCreated,
         Self::BatchReplaced,
         Self::BatchDeleted,
@@ -276,6 +308,14 @@ impl EventKind {
         Self::FiringSkipped,
         Self::FiringFailed,
         Self::WatermarkReset,
+        Self::BackfillCreated,
+        Self::BackfillPaused,
+        Self::BackfillResumed,
+        Self::BackfillCanceling,
+        Self::BackfillCanceled,
+        Self::BackfillRetried,
+        Self::BackfillSucceeded,
+        Self::BackfillFailed,
     ];
 
     /// The name that the database uses.
@@ -309,6 +349,14 @@ impl EventKind {
             Self::FiringSkipped => "firing_skipped",
             Self::FiringFailed => "firing_failed",
             Self::WatermarkReset => "watermark_reset",
+            Self::BackfillCreated => "backfill_created",
+            Self::BackfillPaused => "backfill_paused",
+            Self::BackfillResumed => "backfill_resumed",
+            Self::BackfillCanceling => "backfill_canceling",
+            Self::BackfillCanceled => "backfill_canceled",
+            Self::BackfillRetried => "backfill_retried",
+            Self::BackfillSucceeded => "backfill_succeeded",
+            Self::BackfillFailed => "backfill_failed",
         }
     }
 
@@ -350,6 +398,14 @@ impl Change {
             Self::FiringSkipped => EventKind::FiringSkipped,
             Self::FiringFailed => EventKind::FiringFailed,
             Self::WatermarkReset { .. } => EventKind::WatermarkReset,
+            Self::BackfillCreated => EventKind::BackfillCreated,
+            Self::BackfillPaused => EventKind::BackfillPaused,
+            Self::BackfillResumed => EventKind::BackfillResumed,
+            Self::BackfillCanceling => EventKind::BackfillCanceling,
+            Self::BackfillCanceled => EventKind::BackfillCanceled,
+            Self::BackfillRetried => EventKind::BackfillRetried,
+            Self::BackfillSucceeded => EventKind::BackfillSucceeded,
+            Self::BackfillFailed => EventKind::BackfillFailed,
         }
     }
 
@@ -383,7 +439,15 @@ impl Change {
             | Self::FiringQueued
             | Self::FiringSkipped
             | Self::FiringFailed
-            | Self::WatermarkReset { .. } => None,
+            | Self::WatermarkReset { .. }
+            | Self::BackfillCreated
+            | Self::BackfillPaused
+            | Self::BackfillResumed
+            | Self::BackfillCanceling
+            | Self::BackfillCanceled
+            | Self::BackfillRetried
+            | Self::BackfillSucceeded
+            | Self::BackfillFailed => None,
         }
     }
 
@@ -416,7 +480,15 @@ impl Change {
             | Self::FiringQueued
             | Self::FiringSkipped
             | Self::FiringFailed
-            | Self::WatermarkReset { .. } => None,
+            | Self::WatermarkReset { .. }
+            | Self::BackfillCreated
+            | Self::BackfillPaused
+            | Self::BackfillResumed
+            | Self::BackfillCanceling
+            | Self::BackfillCanceled
+            | Self::BackfillRetried
+            | Self::BackfillSucceeded
+            | Self::BackfillFailed => None,
         }
     }
     /// The object that it is about, where that is neither a batch nor a job.
@@ -449,7 +521,15 @@ impl Change {
             | Self::ScheduleResumed
             | Self::FiringQueued
             | Self::FiringSkipped
-            | Self::FiringFailed => None,
+            | Self::FiringFailed
+            | Self::BackfillCreated
+            | Self::BackfillPaused
+            | Self::BackfillResumed
+            | Self::BackfillCanceling
+            | Self::BackfillCanceled
+            | Self::BackfillRetried
+            | Self::BackfillSucceeded
+            | Self::BackfillFailed => None,
         }
     }
 }
@@ -463,6 +543,8 @@ pub enum Subject {
     Job(BatchId, JobId),
     /// A schedule.
     Schedule(ScheduleId),
+    /// A backfill of a schedule.
+    Backfill(ScheduleId, BackfillId),
 }
 
 impl Subject {
@@ -470,7 +552,7 @@ impl Subject {
     pub fn batch(self) -> Option<BatchId> {
         match self {
             Self::Batch(batch) | Self::Job(batch, _) => Some(batch),
-            Self::Schedule(_) => None,
+            Self::Schedule(_) | Self::Backfill(..) => None,
         }
     }
 
@@ -478,15 +560,23 @@ impl Subject {
     pub fn job(self) -> Option<JobId> {
         match self {
             Self::Job(_, job) => Some(job),
-            Self::Batch(_) | Self::Schedule(_) => None,
+            Self::Batch(_) | Self::Schedule(_) | Self::Backfill(..) => None,
         }
     }
 
-    /// The schedule.
+    /// The schedule, or that of the backfill.
     pub fn schedule(self) -> Option<ScheduleId> {
         match self {
-            Self::Schedule(schedule) => Some(schedule),
+            Self::Schedule(schedule) | Self::Backfill(schedule, _) => Some(schedule),
             Self::Batch(_) | Self::Job(..) => None,
+        }
+    }
+
+    /// The backfill.
+    pub fn backfill(self) -> Option<BackfillId> {
+        match self {
+            Self::Backfill(_, backfill) => Some(backfill),
+            Self::Batch(_) | Self::Job(..) | Self::Schedule(_) => None,
         }
     }
 }
@@ -526,8 +616,10 @@ pub struct EventFilter {
     pub batch_id: Option<BatchId>,
     /// Those of this job.
     pub job_id: Option<JobId>,
-    /// Those of this schedule.
+    /// Those of this schedule and its backfills.
     pub schedule_id: Option<ScheduleId>,
+    /// Those of this backfill.
+    pub backfill_id: Option<BackfillId>,
     /// Those of one of these kinds.
     pub kinds: Vec<EventKind>,
 }
@@ -535,11 +627,12 @@ pub struct EventFilter {
 impl EventFilter {
     /// Whether it lets an event through.
     pub fn matches(&self, event: &NewEvent) -> bool {
-        let Self { tenant_id, batch_id, job_id, schedule_id, kinds } = self;
+        let Self { tenant_id, batch_id, job_id, schedule_id, backfill_id, kinds } = self;
         tenant_id.is_none_or(|tenant| tenant == event.tenant_id)
             && (batch_id.is_none() || *batch_id == event.subject.batch())
             && (job_id.is_none() || *job_id == event.subject.job())
             && (schedule_id.is_none() || *schedule_id == event.subject.schedule())
+            && (backfill_id.is_none() || *backfill_id == event.subject.backfill())
             && (kinds.is_empty() || kinds.contains(&event.change.kind()))
     }
 }

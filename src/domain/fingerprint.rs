@@ -12,7 +12,7 @@ use super::{
 /// The SHA-256 of what a batch asks for. Two ways of writing the same, a date and its Unix seconds
 /// for instance, have the same fingerprint. It is stored, so its input must never change its shape.
 pub fn fingerprint(new: &NewBatch) -> Vec<u8> {
-    let canonical = json!({
+    let mut canonical = json!({
         "tenant": new.tenant_id.to_string(),
         "source": new.source_connection_id.to_string(),
         "destination": new.destination_connection_id.to_string(),
@@ -21,6 +21,9 @@ pub fn fingerprint(new: &NewBatch) -> Vec<u8> {
         "failure_policy": new.failure_policy.name(),
         "jobs": new.jobs.iter().map(job).collect::<Vec<_>>(),
     });
+    if let Some(until) = new.until {
+        canonical["until"] = micros(until).into();
+    }
     Sha256::digest(canonical.to_string()).to_vec()
 }
 
@@ -42,6 +45,9 @@ fn job(job: &NewJob) -> Value {
 }
 
 fn window(window: Window) -> Value {
-    let micros = |since: Option<Since>| since.map(|since| since.instant().timestamp_micros());
-    json!([micros(window.since), micros(window.updated_since)])
+    json!([window.since.map(micros), window.updated_since.map(micros)])
+}
+
+fn micros(since: Since) -> i64 {
+    since.instant().timestamp_micros()
 }

@@ -65,6 +65,8 @@ kinds! {
     Schedule, ScheduleId, "schedule";
     /// Names a firing of a schedule.
     Firing, FiringId, "firing";
+    /// Names a backfill.
+    Backfill, BackfillId, "backfill";
     /// Names a token.
     Token, TokenId, "token";
 }

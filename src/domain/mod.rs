@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod attempt;
+pub mod backfill;
 pub mod batch;
 pub mod blocked;
 pub mod claim;
@@ -40,8 +41,8 @@ pub mod token;
 pub mod transition;
 pub mod veil;
 pub mod watermark;
-pub mod wiped;
 pub mod windows;
+pub mod wiped;
 #[cfg(test)]
 mod world;
 pub mod zone;

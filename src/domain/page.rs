@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
+    backfill::{Backfill, BackfillWindow},
     batch::Batch,
     connection::Connection,
     event::Event,
@@ -59,6 +60,10 @@ pub enum ListKind {
     Firings,
     /// The watermarks of a schedule.
     Watermarks,
+    /// The backfills of a schedule.
+    Backfills,
+    /// The windows of a backfill.
+    Windows,
 }
 
 /// From which end of the list a page is cut.
@@ -182,6 +187,22 @@ impl Keyed for Watermark {
 
     fn key(&self, _: Order) -> Key {
         Key { value: SortValue::Id, id: self.place }
+    }
+}
+
+impl Keyed for Backfill {
+    const LIST: ListKind = ListKind::Backfills;
+
+    fn key(&self, _: Order) -> Key {
+        Key { value: SortValue::Id, id: self.id.uuid() }
+    }
+}
+
+impl Keyed for BackfillWindow {
+    const LIST: ListKind = ListKind::Windows;
+
+    fn key(&self, _: Order) -> Key {
+        Key { value: SortValue::Id, id: Uuid::from_u128(self.stretch.index.into()) }
     }
 }
 
@@ -322,6 +343,8 @@ fn stamp(list: ListKind, order: Order) -> String {
         ListKind::Schedules => "schedules",
         ListKind::Firings => "firings",
         ListKind::Watermarks => "watermarks",
+        ListKind::Backfills => "backfills",
+        ListKind::Windows => "windows",
     };
     let field = match order.field {
         SortField::CreatedAt => "created",

@@ -191,6 +191,12 @@ impl At<'_> {
 }
 
 impl Problem {
+    /// What is wrong with a template of which nobody has sent more than whose it is.
+    pub fn of_template(&self) -> String {
+        let place: Vec<String> = self.path.iter().map(ToString::to_string).collect();
+        format!("its template does not do any more, at {}: {}", place.join("."), self.message)
+    }
+
     /// The same problem seen from further out: `prefix` is put before its path.
     pub fn under(mut self, prefix: &[Segment]) -> Self {
         self.path.splice(0..0, prefix.iter().copied());

@@ -4,11 +4,10 @@ use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use super::{
     batch::Watermarks,
-    draft::{BatchLimits, CheckedJob},
+    draft::{Asked, BatchLimits, CheckedJob},
     graph::{Edge, JobGraph},
     job::{JobType, RequirementKind},
     problem::{At, Problem, ProblemCode},
-    since::Window,
 };
 
 /// The graph of a batch and the wave of each of its jobs.
@@ -18,7 +17,7 @@ pub(super) type Resolved = (JobGraph, Vec<u32>);
 /// `None` when there is no graph, or none without circles.
 pub(super) fn resolve(
     jobs: &[CheckedJob],
-    of_batch: (Window, Watermarks),
+    data: Asked,
     limits: &BatchLimits,
     at: &At<'_>,
     problems: &mut Vec<Problem>,
@@ -26,7 +25,7 @@ pub(super) fn resolve(
     find_duplicates(jobs, at, problems);
     let edges = find_edges(jobs, limits, at, problems)?;
     let graph = JobGraph::new(jobs.len(), &edges)?;
-    find_unsafe_deletes(jobs, &graph, of_batch, at, problems);
+    find_unsafe_deletes(jobs, &graph, data, at, problems);
     match graph.waves() {
         Ok(waves) => Some((graph, waves)),
         Err(cycles) => {
@@ -104,38 +103,48 @@ fn find_edges(
     Some(edges)
 }
 
-/// An incremental extract shows only what changed. A load that deletes what its extract does not
-/// show would take all the rest for gone.
+/// An incremental extract shows only what changed, and one that ends somewhere nothing of what comes after. A load
+/// that deletes what its extract does not show would take all the rest for gone.
 fn find_unsafe_deletes(
     jobs: &[CheckedJob],
     graph: &JobGraph,
-    (window, watermarks): (Window, Watermarks),
+    data: Asked,
     at: &At<'_>,
     problems: &mut Vec<Problem>,
 ) {
     for (position, _) in jobs.iter().enumerate().filter(|(_, job)| job.deletes()) {
-        let incremental = graph.required(position as u32).iter().find_map(|link| {
+        let partial = graph.required(position as u32).iter().find_map(|link| {
             let extract = &jobs[link.position as usize];
-            let (after, instead) = match (extract.window.or(window).updated_since, watermarks) {
-                (Some(updated_since), _) => {
-                    (updated_since.to_string(), "ask for all of it (no updatedSince)")
-                }
-                (None, Watermarks::Move) => {
-                    ("the last success of this schedule".to_owned(), "let the schedule not be incremental")
-                }
-                (None, Watermarks::Stay) => return None,
-            };
-            (link.kind == RequirementKind::Extract).then_some((extract, after, instead))
+            let (shows, instead) = only_shows(extract, data)?;
+            (link.kind == RequirementKind::Extract).then_some((extract, shows, instead))
         });
-        if let Some((extract, after, instead)) = incremental {
+        if let Some((extract, shows, instead)) = partial {
             let message = format!(
-                "{} shows only what changed after {after}; to delete what it does not show would delete good data: \
+                "{} shows only {shows}; to delete what it does not show would delete good data: \
                  {instead}, or don't allow deletions",
                 describe(extract)
             );
             problems
                 .push(at.index(position).field("allow_delete").problem(ProblemCode::UnsafeDelete, message));
         }
+    }
+}
+
+/// What an extract shows, if that is not all that there is from some point on, and what to do about it.
+fn only_shows(extract: &CheckedJob, data: Asked) -> Option<(String, &'static str)> {
+    let Asked { window, until, watermarks } = data;
+    match (extract.window.or(window).updated_since, watermarks, until) {
+        (Some(updated_since), _, _) => {
+            Some((format!("what changed after {updated_since}"), "ask for all of it (no updatedSince)"))
+        }
+        (None, Watermarks::Move, _) => {
+            let shows = "what changed after the last success of this schedule".to_owned();
+            Some((shows, "let the schedule not be incremental"))
+        }
+        (None, Watermarks::Stay, Some(until)) => {
+            Some((format!("what is dated before {until}"), "ask for all of it (no until)"))
+        }
+        (None, Watermarks::Stay, None) => None,
     }
 }
 

@@ -90,6 +90,7 @@ pub fn batch(jobs: u32, now: DateTime<Utc>) -> Batch {
         source_connection_id: id(1),
         destination_connection_id: id(2),
         window: Window::default(),
+        until: None,
         priority: 0,
         failure_policy: FailurePolicy::Continue,
         state: BatchState::Pending,

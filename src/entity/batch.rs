@@ -29,6 +29,8 @@ pub struct Model {
     pub schedule_id: Option<Uuid>,
     pub trigger: String,
     pub moves_watermarks: bool,
+    pub until: Option<DateTimeUtc>,
+    pub backfill_id: Option<Uuid>,
 }
 
 /// Rows are joined by hand, where the store needs it.

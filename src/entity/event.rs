@@ -18,6 +18,7 @@ pub struct Model {
     pub attempt: Option<i32>,
     pub data: Option<Json>,
     pub schedule_id: Option<Uuid>,
+    pub backfill_id: Option<Uuid>,
 }
 
 /// Rows are joined by hand, where the store needs it.

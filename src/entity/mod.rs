@@ -3,6 +3,8 @@
 #![allow(missing_docs, reason = "a column bears the name of the domain field that documents it")]
 
 pub mod attempt;
+pub mod backfill;
+pub mod backfill_window;
 pub mod batch;
 pub mod connection;
 pub mod dependency;

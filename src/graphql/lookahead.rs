@@ -43,7 +43,7 @@ pub fn parts_of_page(page: &Lookahead<'_>) -> Parts {
 
 /// Whether a selection of jobs needs their batches, and which parts of them.
 pub fn parts_of_jobs_batch(job: &Lookahead<'_>) -> Option<Parts> {
-    let wanted = ["batch", "effectiveSince", "effectiveUpdatedSince"];
+    let wanted = ["batch", "effectiveSince", "effectiveUntil", "effectiveUpdatedSince"];
     let parts = parts_of_batch(&job.field("batch"));
     wanted.iter().any(|field| job.field(field).exists()).then_some(parts)
 }

@@ -43,6 +43,7 @@ impl BatchBody {
                 source_connection_id: fields.required_text("source_connection_id", items),
                 destination_connection_id: fields.required_text("destination_connection_id", items),
                 since: fields.instant(&["since"], items),
+                until: fields.instant(&["until"], items),
                 updated_since: fields.instant(&UPDATED_SINCE, items),
                 priority: fields.number("priority", items).unwrap_or_default(),
                 failure_policy: fields

@@ -26,6 +26,8 @@ pub struct BatchView {
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     updated_since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     priority: Option<i32>,
@@ -77,6 +79,7 @@ impl BatchView {
             source_connection_id: batch.source_connection_id.to_string(),
             destination_connection_id: batch.destination_connection_id.to_string(),
             since: batch.window.since.map(Since::date_or_time),
+            until: batch.until.map(Since::date_or_time),
             updated_since: batch.window.updated_since.map(Since::date_or_time),
             priority: (batch.priority != 0).then_some(batch.priority),
             failure_policy: (batch.failure_policy != FailurePolicy::default())

@@ -22,7 +22,7 @@ use crate::{
         access::Scope,
         batch::{Batch, BatchState, BatchStatus, FailurePolicy, Origin, Trigger, Watermarks},
         event::EventKind,
-        id::{BatchId, ConnectionId, ScheduleId, TenantId},
+        id::{BackfillId, BatchId, ConnectionId, ScheduleId, TenantId},
         list::{BatchFilter, SortField},
         page::Page,
         since::{Since, Window},
@@ -44,7 +44,7 @@ pub struct Idempotency {
 }
 
 /// The columns of which a [`Batch`] is made, in the order in which [`batch`] reads them.
-const COLUMNS: [Column; 20] = [
+const COLUMNS: [Column; 22] = [
     Column::Id,
     Column::TenantId,
     Column::SourceConnectionId,
@@ -65,10 +65,14 @@ const COLUMNS: [Column; 20] = [
     Column::Trigger,
     Column::ScheduleId,
     Column::MovesWatermarks,
+    Column::BackfillId,
+    Column::Until,
 ];
 
-/// The batches of a schedule that have not ended, said as the index has it.
-pub(super) const ACTIVE: &str = "schedule_id IS NOT NULL AND status IN ('pending', 'running', 'canceling')";
+/// The batches of a schedule's firings that have not ended, said as the index has it. A backfill keeps no firing
+/// from going on.
+pub(super) const ACTIVE: &str =
+    "schedule_id IS NOT NULL AND backfill_id IS NULL AND status IN ('pending', 'running', 'canceling')";
 
 /// Selects what [`batch`] reads.
 pub(super) fn select() -> Select<Entity> {
@@ -119,7 +123,7 @@ pub async fn lock(db: &impl Db, scope: Scope, id: BatchId) -> Result<Option<Batc
     Ok(read_all(db, &select, batch).await?.pop())
 }
 
-/// The batches of a schedule that have not ended, locked until the transaction ends, in the order in which
+/// The batches of a schedule's firings that have not ended, locked until the transaction ends, in the order in which
 /// [`runs::lock`](super::runs::lock) takes them.
 pub async fn lock_active(db: &impl Db, schedule: ScheduleId) -> Result<Vec<Batch>, Error> {
     let active = select().filter(Expr::cust(ACTIVE)).filter(Column::ScheduleId.eq(schedule.uuid()));
@@ -276,6 +280,8 @@ fn row(batch: &Batch) -> ActiveModel {
         schedule_id: Set(batch.origin.schedule().map(ScheduleId::uuid)),
         trigger: Set(batch.origin.trigger().name().into()),
         moves_watermarks: Set(batch.watermarks == Watermarks::Move),
+        until: Set(batch.until.map(Since::instant)),
+        backfill_id: Set(batch.origin.backfill().map(BackfillId::uuid)),
     }
 }
 
@@ -310,8 +316,12 @@ pub(super) fn batch(columns: &mut Columns<'_>) -> Result<Batch, Error> {
     let unsuccessful = natural(columns.next()?, "unsuccessful")?;
     let trigger = Trigger::named(columns.next()?).ok_or_else(|| corrupt("trigger"))?;
     let schedule: Option<Uuid> = columns.next()?;
-    let origin = Origin::stored(trigger, schedule.map(ScheduleId::from_uuid));
     let watermarks = if columns.next()? { Watermarks::Move } else { Watermarks::Stay };
+    let backfill: Option<Uuid> = columns.next()?;
+    let origin =
+        Origin::stored(trigger, schedule.map(ScheduleId::from_uuid), backfill.map(BackfillId::from_uuid));
+    let until: Option<DateTimeUtc> = columns.next()?;
+    let until = until.map(|until| Since::new(until).ok_or_else(|| corrupt("until"))).transpose()?;
     let started_at = || started.ok_or_else(|| corrupt("started_at"));
     let finished_at = || finished.ok_or_else(|| corrupt("finished_at"));
     let state = match status {
@@ -332,6 +342,7 @@ pub(super) fn batch(columns: &mut Columns<'_>) -> Result<Batch, Error> {
         source_connection_id,
         destination_connection_id,
         window,
+        until,
         priority,
         failure_policy,
         state,

@@ -17,19 +17,20 @@ use crate::{
         access::Scope,
         attempt::JobError,
         event::{Actor, Change, Event, EventFilter, EventKind, EventPosition, NewEvent, Subject},
-        id::{BatchId, JobId, ScheduleId, TenantId},
+        id::{BackfillId, BatchId, JobId, ScheduleId, TenantId},
         list::Direction,
         page::Page,
         text::{Message, Text},
         veil::Veil,
     },
     entity::{
+        backfill,
         event::{ActiveModel, Column, Entity, Model},
         job,
     },
 };
 
-/// A statement has at most 32,766 parameters on SQLite, and a row 9 columns.
+/// A statement has at most 32,766 parameters on SQLite, and a row 10 columns.
 const ROWS_PER_INSERT: usize = 2048;
 
 /// Appends events, in this order.
@@ -117,7 +118,7 @@ pub async fn count(db: &impl ConnectionTrait, scope: Scope, filter: &EventFilter
 const VISIBLE: &str = "xact < pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
 
 fn visible(db: &impl ConnectionTrait, scope: Scope, filter: &EventFilter) -> Select<Entity> {
-    let EventFilter { tenant_id, batch_id, job_id, schedule_id, kinds } = filter;
+    let EventFilter { tenant_id, batch_id, job_id, schedule_id, backfill_id, kinds } = filter;
     let kinds = (!kinds.is_empty()).then(|| Column::Kind.is_in(kinds.iter().map(|kind| kind.name())));
     // By way of its batch, which has an index.
     let of_batch_of = |job: &JobId| {
@@ -128,6 +129,15 @@ fn visible(db: &impl ConnectionTrait, scope: Scope, filter: &EventFilter) -> Sel
             .to_owned();
         Column::BatchId.in_subquery(batch)
     };
+    // By way of its schedule, as well.
+    let of_schedule_of = |backfill: &BackfillId| {
+        let schedule = Query::select()
+            .column(backfill::Column::ScheduleId)
+            .from(backfill::Entity)
+            .and_where(backfill::Column::Id.eq(backfill.uuid()))
+            .to_owned();
+        Column::ScheduleId.in_subquery(schedule)
+    };
     let visible = (db.get_database_backend() == DbBackend::Postgres).then(|| Expr::cust(VISIBLE));
     let all = Condition::all()
         .add_option(tenant_id.map(|tenant| Column::TenantId.eq(tenant.uuid())))
@@ -135,6 +145,8 @@ fn visible(db: &impl ConnectionTrait, scope: Scope, filter: &EventFilter) -> Sel
         .add_option(job_id.as_ref().map(of_batch_of))
         .add_option(job_id.map(|job| Column::JobId.eq(job.uuid())))
         .add_option(schedule_id.map(|schedule| Column::ScheduleId.eq(schedule.uuid())))
+        .add_option(backfill_id.as_ref().map(of_schedule_of))
+        .add_option(backfill_id.map(|backfill| Column::BackfillId.eq(backfill.uuid())))
         .add_option(kinds)
         .add_option(visible);
     Entity::find().filter(seen_in(scope, Column::TenantId)).filter(all)
@@ -171,6 +183,7 @@ fn row(event: &NewEvent) -> ActiveModel {
         batch_id: Set(event.subject.batch().map(BatchId::uuid)),
         job_id: Set(event.subject.job().map(JobId::uuid)),
         schedule_id: Set(event.subject.schedule().map(ScheduleId::uuid)),
+        backfill_id: Set(event.subject.backfill().map(BackfillId::uuid)),
         attempt: Set(event.change.attempt()),
         data: Set(data(&event.change)),
     }
@@ -236,14 +249,28 @@ fn change(kind: EventKind, row: &Model) -> Result<Change, &'static str> {
         EventKind::WatermarkReset => {
             Change::WatermarkReset { object: text("object").map(Text::stored).ok_or("data")? }
         }
+        EventKind::BackfillCreated => Change::BackfillCreated,
+        EventKind::BackfillPaused => Change::BackfillPaused,
+        EventKind::BackfillResumed => Change::BackfillResumed,
+        EventKind::BackfillCanceling => Change::BackfillCanceling,
+        EventKind::BackfillCanceled => Change::BackfillCanceled,
+        EventKind::BackfillRetried => Change::BackfillRetried,
+        EventKind::BackfillSucceeded => Change::BackfillSucceeded,
+        EventKind::BackfillFailed => Change::BackfillFailed,
     })
 }
 
 fn subject(row: &Model) -> Option<Subject> {
-    Some(match (row.batch_id, row.job_id, row.schedule_id) {
-        (Some(batch), None, None) => Subject::Batch(BatchId::from_uuid(batch)),
-        (Some(batch), Some(job), None) => Subject::Job(BatchId::from_uuid(batch), JobId::from_uuid(job)),
-        (None, None, Some(schedule)) => Subject::Schedule(ScheduleId::from_uuid(schedule)),
+    let schedule = row.schedule_id.map(ScheduleId::from_uuid);
+    Some(match (row.batch_id, row.job_id, schedule, row.backfill_id) {
+        (Some(batch), None, None, None) => Subject::Batch(BatchId::from_uuid(batch)),
+        (Some(batch), Some(job), None, None) => {
+            Subject::Job(BatchId::from_uuid(batch), JobId::from_uuid(job))
+        }
+        (None, None, Some(schedule), None) => Subject::Schedule(schedule),
+        (None, None, Some(schedule), Some(backfill)) => {
+            Subject::Backfill(schedule, BackfillId::from_uuid(backfill))
+        }
         _ => return None,
     })
 }

@@ -182,9 +182,7 @@ fn row(firing: &Firing) -> ActiveModel {
         FiringOutcome::Fired { batch_id } => (FIRED, None, Some(batch_id.uuid()), None),
         FiringOutcome::Queued => (QUEUED, None, None, None),
         FiringOutcome::Skipped(reason) => (SKIPPED, Some(reason.name().to_owned()), None, None),
-        FiringOutcome::Failed(problems) => {
-            (FAILED, None, None, Some(problems.iter().map(problem_json).collect()))
-        }
+        FiringOutcome::Failed(problems) => (FAILED, None, None, Some(problems_to_json(problems))),
     };
     ActiveModel {
         id: Set(firing.id.uuid()),
@@ -199,6 +197,16 @@ fn row(firing: &Firing) -> ActiveModel {
         problems: Set(problems),
         idempotency_key: NotSet,
     }
+}
+
+/// What was wrong with a template, to be stored.
+pub(super) fn problems_to_json(problems: &[FiringProblem]) -> Value {
+    problems.iter().map(problem_json).collect()
+}
+
+/// The problems that were stored, if they are some.
+pub(super) fn problems_from_json(stored: &Value) -> Option<Vec<FiringProblem>> {
+    stored.as_array()?.iter().map(problem).collect()
 }
 
 fn problem_json(problem: &FiringProblem) -> Value {
@@ -232,8 +240,7 @@ impl TryFrom<Model> for Firing {
                 FiringOutcome::Skipped(reason.ok_or_else(|| corrupt("reason"))?)
             }
             FAILED => {
-                let problems = row.problems.as_ref().and_then(Value::as_array);
-                let problems = problems.and_then(|all| all.iter().map(problem).collect::<Option<_>>());
+                let problems = row.problems.as_ref().and_then(problems_from_json);
                 FiringOutcome::Failed(problems.ok_or_else(|| corrupt("problems"))?)
             }
             _ => return Err(corrupt("outcome")),

@@ -1,6 +1,8 @@
 //! All SQL. Functions take any connection or transaction; rows become domain values on the way out.
 
 pub mod attempts;
+pub mod backfill_windows;
+pub mod backfills;
 pub mod batches;
 pub mod claims;
 mod columns;

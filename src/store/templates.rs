@@ -58,6 +58,7 @@ pub fn from_json(stored: Value) -> Option<BatchDraft> {
         source_connection_id: template.source_connection_id,
         destination_connection_id: template.destination_connection_id,
         since: template.since,
+        until: None,
         updated_since: template.updated_since,
         priority: template.priority,
         failure_policy: FailurePolicy::named(&template.failure_policy)?,

@@ -248,10 +248,12 @@ on_both! {
             json!({
                 "priority": -7,
                 "failure_policy": "cancel_batch",
+                "until": "2026-01-01",
                 "jobs": [
                     { "type": "extract", "object": "Account", "connection_id": own, "since": "2012-01-01", "max_attempts": 1 },
                     { "type": "load", "object": "accounts", "grain": "daily", "allow_delete": true, "max_attempts": 100,
-                      "required_objects": { "extract": ["Account"] } },
+                      "required_objects": { "load": ["other"] } },
+                    { "type": "load", "object": "other", "required_objects": { "extract": ["Account"] } },
                 ],
             }),
         );
@@ -260,10 +262,11 @@ on_both! {
         let expected = format!(
             concat!(
                 r#"{{"id":"{}","source_connection_id":"{}","destination_connection_id":"{}","since":"2010-01-01","#,
-                r#""priority":-7,"failure_policy":"cancel_batch","jobs":["#,
+                r#""until":"2026-01-01","priority":-7,"failure_policy":"cancel_batch","jobs":["#,
                 r#"{{"type":"extract","object":"Account","connection_id":"{}","since":"2012-01-01","max_attempts":1}},"#,
                 r#"{{"type":"load","object":"accounts","grain":"daily","allow_delete":true,"max_attempts":100,"#,
-                r#""required_objects":{{"extract":["Account"]}}}}]}}"#
+                r#""required_objects":{{"load":["other"]}}}},"#,
+                r#"{{"type":"load","object":"other","required_objects":{{"extract":["Account"]}}}}]}}"#
             ),
             id, ends.0, ends.1, own
         );

@@ -509,6 +509,7 @@ fn migrate_says_what_the_database_has_and_lacks() {
             "m0015_schedule_events",
             "m0016_server_secrets",
             "m0017_watermarks",
+            "m0018_backfills",
         ];
         let listed = |word: &str| names.map(|name| format!("{word}  {name}\n")).concat();
         assert_eq!(migrate("status"), listed("pending"));

@@ -35,6 +35,9 @@ pub struct CreateBatchInput {
     destination_connection_id: ID,
     /// The earliest point in the data that is asked for.
     since: Option<Since>,
+    /// The earliest point in the data that is not asked for any more; later than `since`. No load may delete then what its
+    /// extracts do not show: `UNSAFE_DELETE`.
+    until: Option<Since>,
     /// Only records changed after this point are asked for, whatever dates they bear.
     updated_since: Option<Since>,
     /// The higher, the earlier its jobs are claimed; from -1000 to 1000.
@@ -112,6 +115,9 @@ struct UpdateBatchInput {
     destination_connection_id: ID,
     /// The earliest point in the data that is asked for.
     since: Option<Since>,
+    /// The earliest point in the data that is not asked for any more; later than `since`. No load may delete then what its
+    /// extracts do not show: `UNSAFE_DELETE`.
+    until: Option<Since>,
     /// Only records changed after this point are asked for, whatever dates they bear.
     updated_since: Option<Since>,
     /// The higher, the earlier its jobs are claimed; from -1000 to 1000.
@@ -199,6 +205,7 @@ impl From<CreateBatchInput> for BatchDraft {
             source_connection_id: input.source_connection_id.0,
             destination_connection_id: input.destination_connection_id.0,
             since: input.since.map(Since::into_text),
+            until: input.until.map(Since::into_text),
             updated_since: input.updated_since.map(Since::into_text),
             priority: input.priority,
             failure_policy: input.failure_policy.into(),
@@ -216,6 +223,7 @@ impl UpdateBatchInput {
             source_connection_id: self.source_connection_id.0,
             destination_connection_id: self.destination_connection_id.0,
             since: self.since.map(Since::into_text),
+            until: self.until.map(Since::into_text),
             updated_since: self.updated_since.map(Since::into_text),
             priority: self.priority,
             failure_policy: self.failure_policy.into(),

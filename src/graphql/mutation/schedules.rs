@@ -212,7 +212,8 @@ impl ScheduleMutation {
         UpdateSchedulePayload::new(updated.await, node)
     }
 
-    /// Removes a schedule with the records of its firings. Its batches stay.
+    /// Removes a schedule with the records of its firings and its backfills. Backfills that are under way are canceled. Its
+    /// batches stay.
     async fn delete_schedule(
         &self,
         ctx: &Context<'_>,
@@ -226,7 +227,8 @@ impl ScheduleMutation {
         DeleteSchedulePayload::new(deleted.await, node)
     }
 
-    /// Lets a schedule fire on demand only, until it is resumed. One that is paused already stays as it is.
+    /// Lets a schedule fire on demand only, until it is resumed. Its backfills go on. One that is paused already stays as it
+    /// is.
     async fn pause_schedule(
         &self,
         ctx: &Context<'_>,
@@ -306,6 +308,7 @@ impl From<BatchTemplateInput> for BatchDraft {
             source_connection_id: input.source_connection_id.0,
             destination_connection_id: input.destination_connection_id.0,
             since: input.since.map(Since::into_text),
+            until: None,
             updated_since: input.updated_since.map(Since::into_text),
             priority: input.priority,
             failure_policy: input.failure_policy.into(),

@@ -66,6 +66,8 @@ async fn find(ctx: &Context<'_>, id: &ID, at: &At<'_>) -> Result<Option<Node>> {
         }
         AnyId::Schedule(id) => ctx.look_up(id).await?.map(|found| ScheduleNode(found).into()),
         AnyId::Firing(id) => ctx.look_up(id).await?.map(|found| FiringNode(found).into()),
+        // None can be made yet.
+        AnyId::Backfill(_) => None,
         AnyId::Job(id) => ctx.look_up(id).await?.map(|found| JobNode::alone(found).into()),
     })
 }

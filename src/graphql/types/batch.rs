@@ -63,6 +63,8 @@ pub enum BatchTrigger {
     Manual,
     /// A schedule that was due.
     Schedule,
+    /// A backfill of a schedule: it is a window of it.
+    Backfill,
 }
 
 /// What becomes of the rest of a batch when one of its jobs fails for good.
@@ -161,7 +163,7 @@ impl BatchNode {
         ctx.load(self.0.batch.tenant_id).await?.map(TenantNode).map(Inline).ok_or_else(|| gone("tenant"))
     }
 
-    /// The schedule that has made it; null: none has, or it was removed since.
+    /// The schedule that has made it, by a backfill or not; null: none has, or it was removed since.
     async fn schedule(&self, ctx: &Context<'_>) -> Result<Option<ScheduleNode>> {
         match self.0.batch.origin.schedule() {
             Some(schedule) => Ok(ctx.load(schedule).await?.map(ScheduleNode)),
@@ -187,6 +189,11 @@ impl BatchNode {
     /// The earliest point in the data that is asked for.
     async fn since(&self) -> Option<Since> {
         self.0.batch.window.since.map(Since::from)
+    }
+
+    /// The earliest point in the data that is not asked for any more; null: all that there is.
+    async fn until(&self) -> Option<Since> {
+        self.0.batch.until.map(Since::from)
     }
 
     /// Only records changed after this point are asked for, whatever dates they bear.
@@ -296,6 +303,7 @@ impl AtHand for BatchNode {
                 Self::connection_field(asked, |graph| graph.batch.destination_connection_id)?
             }
             "since" => Self::value(|graph, json| json.nullable(graph.batch.window.since, Json::since)),
+            "until" => Self::value(|graph, json| json.nullable(graph.batch.until, Json::since)),
             "updatedSince" => {
                 Self::value(|graph, json| json.nullable(graph.batch.window.updated_since, Json::since))
             }

@@ -38,7 +38,7 @@ impl ClaimNode {
         self.0.attempt
     }
 
-    /// The job, with its connection and the window that you must use: `effectiveSince` and
+    /// The job, with its connection and the window that you must use: `effectiveSince`, `effectiveUntil` and
     /// `effectiveUpdatedSince`.
     async fn job(&self) -> JobNode {
         JobNode::alone(self.0.job.clone())

@@ -81,6 +81,22 @@ pub enum EventKind {
     FiringFailed,
     /// The next batch of a schedule asks for everything of an object.
     WatermarkReset,
+    /// A backfill was made.
+    BackfillCreated,
+    /// A backfill was paused: by somebody, or by Sluice, since no batch could be made of the template.
+    BackfillPaused,
+    /// A backfill was resumed.
+    BackfillResumed,
+    /// A backfill was canceled, and waits for its batches to end.
+    BackfillCanceling,
+    /// The last batch of a canceled backfill has ended.
+    BackfillCanceled,
+    /// What did not succeed of a backfill is to run again.
+    BackfillRetried,
+    /// All windows of a backfill have succeeded.
+    BackfillSucceeded,
+    /// All windows of a backfill have ended, and not all succeeded.
+    BackfillFailed,
 }
 
 /// What kind of actor caused a change.
@@ -171,12 +187,12 @@ impl EventNode {
         Ok(ctx.load(GraphKey(batch, parts)).await?.map(BatchNode))
     }
 
-    /// The id of the schedule, if it is about one.
+    /// The id of the schedule, if it is about one or a backfill of one.
     async fn schedule_id(&self) -> Option<ID> {
         self.0.event.subject.schedule().map(|schedule| schedule.to_string().into())
     }
 
-    /// The schedule as it is now, if it is about one; null when it was removed since.
+    /// The schedule as it is now, if it is about one or a backfill of one; null when it was removed since.
     async fn schedule(&self, ctx: &Context<'_>) -> Result<Option<ScheduleNode>> {
         let Some(schedule) = self.0.event.subject.schedule() else { return Ok(None) };
         Ok(ctx.load(schedule).await?.map(ScheduleNode))
@@ -235,7 +251,15 @@ impl EventNode {
             | Change::FiringQueued
             | Change::FiringSkipped
             | Change::FiringFailed
-            | Change::WatermarkReset { .. } => None,
+            | Change::WatermarkReset { .. }
+            | Change::BackfillCreated
+            | Change::BackfillPaused
+            | Change::BackfillResumed
+            | Change::BackfillCanceling
+            | Change::BackfillCanceled
+            | Change::BackfillRetried
+            | Change::BackfillSucceeded
+            | Change::BackfillFailed => None,
         }
     }
 
@@ -276,7 +300,7 @@ pub struct EventFilterInput {
     batch_id: Option<ID>,
     /// Those of this job.
     job_id: Option<ID>,
-    /// Those of this schedule.
+    /// Those of this schedule and its backfills.
     schedule_id: Option<ID>,
     /// Those of one of these kinds; an empty list lets everything through.
     kinds: Option<Vec<EventKind>>,
@@ -305,7 +329,7 @@ impl EventFilterInput {
         let kinds = self.kinds.unwrap_or_default().into_iter().map(Into::into).collect();
         let batch_id = batch_id.or(batch);
         if problems.is_empty() {
-            Ok(event::EventFilter { tenant_id, batch_id, job_id, schedule_id, kinds })
+            Ok(event::EventFilter { tenant_id, batch_id, job_id, schedule_id, backfill_id: None, kinds })
         } else {
             Err(problems)
         }

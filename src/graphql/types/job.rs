@@ -245,6 +245,11 @@ impl JobNode {
         self.effective_window(ctx).await.map(|it| it.window.since.map(Since::from)).transpose()
     }
 
+    /// The earliest point in the data that its worker must not ask for any more; null: it must ask for all that there is.
+    async fn effective_until(&self, ctx: &Context<'_>) -> Option<Result<Since>> {
+        self.own_batch(ctx).await.map(|graph| graph.batch.until.map(Since::from)).transpose()
+    }
+
     /// The earliest point of change that its worker must use.
     async fn effective_updated_since(&self, ctx: &Context<'_>) -> Option<Result<Since>> {
         self.effective_window(ctx).await.map(|it| it.window.updated_since.map(Since::from)).transpose()
@@ -439,6 +444,10 @@ impl AtHand for JobNode {
             "updatedSince" => Self::value(|it, json| json.nullable(it.job.window.updated_since, Json::since)),
             "effectiveSince" => Self::part(|it, json| {
                 json.nullable(it.effective_window()?.window.since, Json::since);
+                Some(())
+            }),
+            "effectiveUntil" => Self::part(|it, json| {
+                json.nullable(it.graph?.batch.until, Json::since);
                 Some(())
             }),
             "effectiveUpdatedSince" => Self::part(|it, json| {

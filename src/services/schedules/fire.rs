@@ -166,7 +166,7 @@ impl Services {
         match round.attempt(FiringCause::Trigger).await? {
             Ok(outcome) => round.record(now, FiringCause::Trigger, outcome),
             // Whoever has triggered it hears of it at once.
-            Err(problems) => return Err(problems.into_iter().map(of_template).collect::<Vec<_>>().into()),
+            Err(problems) => return Err(problems.iter().map(of_template).collect::<Vec<_>>().into()),
         }
         let firing = round.write(key.as_ref()).await?.pop();
         transaction.commit().await?;
@@ -176,10 +176,8 @@ impl Services {
 }
 
 /// A problem of the template, for who names no more than the schedule.
-fn of_template(problem: Problem) -> Problem {
-    let place: Vec<String> = problem.path.iter().map(ToString::to_string).collect();
-    let message = format!("its template does not do any more, at {}: {}", place.join("."), problem.message);
-    At::Root.field("id").problem(problem.code, message)
+fn of_template(problem: &Problem) -> Problem {
+    At::Root.field("id").problem(problem.code, problem.of_template())
 }
 
 /// Whether something has come of an attempt to make a schedule fire.
