@@ -58,6 +58,8 @@
 //! transaction, so that every instant leaves exactly one record, on however many servers.
 //! How far the jobs of an incremental schedule have got is written when a batch of it ends, by the rules of
 //! [`domain::watermark`].
+//! A backfill runs a schedule's template window by window: [`domain::windows`] cuts them, and what begins one holds the lock
+//! of the backfill's row and writes the window with its batch, so that each has exactly one.
 
 #![forbid(unsafe_code)]
 #![warn(

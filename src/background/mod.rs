@@ -1,5 +1,6 @@
 //! What goes on without being asked for: one loop a file, each safe to run in all servers at once.
 
+mod backfiller;
 mod listener;
 mod notifier;
 mod reaper;
@@ -20,6 +21,7 @@ impl Background {
         let mut loops = JoinSet::new();
         loops.spawn(reaper::run(services.clone()));
         loops.spawn(scheduler::run(services.clone()));
+        loops.spawn(backfiller::run(services.clone()));
         loops.spawn(notifier::run(services.wakeups().clone(), store.clone()));
         loops.spawn(listener::run(services.wakeups().clone(), store.clone()));
         Self(loops)

@@ -2,6 +2,7 @@
 //! rule is written twice.
 
 mod admission;
+mod backfills;
 mod batches;
 mod blocked;
 mod connections;
@@ -22,6 +23,7 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
+pub use backfills::BackfillPlan;
 pub use batches::{Expected, Replacement};
 pub use credentials::WrongKeys;
 pub use graphs::{BatchGraph, ConnectionMap, Parts, WantedConnections};

@@ -15,13 +15,17 @@ pub enum Topic {
     Access,
     /// A schedule may be due earlier than it was.
     Schedules,
+    /// A backfill may go on.
+    Backfills,
 }
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 4] = [Self::Work, Self::History, Self::Access, Self::Schedules];
+    pub const ALL: [Self; 5] = [Self::Work, Self::History, Self::Access, Self::Schedules, Self::Backfills];
     /// What a change of a batch changes.
     pub const OF_BATCHES: [Self; 2] = [Self::Work, Self::History];
+    /// What the end of a batch changes that is a window of a backfill.
+    pub const OF_WINDOWS: [Self; 3] = [Self::Work, Self::History, Self::Backfills];
 
     /// The name that goes to other servers.
     pub fn name(self) -> &'static str {
@@ -30,6 +34,7 @@ impl Topic {
             Self::History => "history",
             Self::Access => "access",
             Self::Schedules => "schedules",
+            Self::Backfills => "backfills",
         }
     }
 
@@ -46,6 +51,7 @@ pub struct Counts {
     history: u64,
     access: u64,
     schedules: u64,
+    backfills: u64,
 }
 
 impl Counts {
@@ -56,6 +62,7 @@ impl Counts {
             Topic::History => self.history,
             Topic::Access => self.access,
             Topic::Schedules => self.schedules,
+            Topic::Backfills => self.backfills,
         }
     }
 
@@ -65,6 +72,7 @@ impl Counts {
             Topic::History => &mut self.history,
             Topic::Access => &mut self.access,
             Topic::Schedules => &mut self.schedules,
+            Topic::Backfills => &mut self.backfills,
         }
     }
 }
@@ -76,6 +84,7 @@ pub struct Wakeups {
     history: watch::Sender<()>,
     access: watch::Sender<()>,
     schedules: watch::Sender<()>,
+    backfills: watch::Sender<()>,
     own: watch::Sender<Counts>,
     expiry: watch::Sender<DateTime<Utc>>,
 }
@@ -87,6 +96,7 @@ impl Default for Wakeups {
             history: watch::Sender::default(),
             access: watch::Sender::default(),
             schedules: watch::Sender::default(),
+            backfills: watch::Sender::default(),
             own: watch::Sender::default(),
             expiry: watch::Sender::new(DateTime::<Utc>::MAX_UTC),
         }
@@ -131,6 +141,7 @@ impl Wakeups {
             Topic::History => self.history.send_replace(()),
             Topic::Access => self.access.send_replace(()),
             Topic::Schedules => self.schedules.send_replace(()),
+            Topic::Backfills => self.backfills.send_replace(()),
         }
     }
 
@@ -141,6 +152,7 @@ impl Wakeups {
             Topic::History => self.history.subscribe(),
             Topic::Access => self.access.subscribe(),
             Topic::Schedules => self.schedules.subscribe(),
+            Topic::Backfills => self.backfills.subscribe(),
         }
     }
 

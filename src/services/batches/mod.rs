@@ -15,6 +15,7 @@ use super::{BatchGraph, Error, Parts, Services, not_found, wakeups::Topic};
 use crate::{
     domain::{
         access::{Caller, Scope},
+        backfill::WindowStatus,
         batch::{Batch, BatchState, NewBatch, Origin},
         draft::BatchDraft,
         event::{Actor, Change, NewEvent, Subject},
@@ -24,7 +25,7 @@ use crate::{
         problem::{At, Problem, ProblemCode, Segment},
     },
     store::{
-        Guarded, Written,
+        Guarded, Written, backfill_windows,
         batches::{self, Idempotency},
         events, jobs,
     },
@@ -333,10 +334,13 @@ impl Services {
         let last_seen = last_seen.filter(|seen| seen.batch.version == batch.version);
         match (last_seen, batches::delete(transaction.db(), id, batch.version).await?) {
             (Some(seen), Guarded::Done) => {
+                if batch.origin.backfill().is_some() && batch.state == BatchState::Pending {
+                    backfill_windows::follow(transaction.db(), &[id], WindowStatus::Canceled).await?;
+                }
                 let event = NewEvent { at: self.now(), ..told(caller.actor(), &batch, Change::BatchDeleted) };
                 events::append(transaction.db(), &[event]).await?;
                 transaction.commit().await?;
-                self.wakeups.changed(&[Topic::History]);
+                self.wakeups.changed(&[Topic::History, Topic::Backfills]);
                 Ok(seen)
             }
             (None, _) | (_, Guarded::Changed) => Err(lost_race("this batch was changed just now")),

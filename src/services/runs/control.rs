@@ -7,7 +7,7 @@ use crate::{
     domain::{
         access::{Caller, Scope},
         batch::{Batch, BatchState},
-        event::Change,
+        event::{Actor, Change},
         graph::JobGraph,
         id::{BatchId, JobId},
         job::Job,
@@ -16,11 +16,20 @@ use crate::{
     },
     services::{BatchGraph, Error, Parts, Services, not_found, wakeups::Topic},
     store::{
-        self, Db, attempts,
+        self, Db, attempts, batches,
         jobs::{self, JobParts},
         runs,
     },
 };
+
+/// Whether jobs of a batch run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reran {
+    /// Some do; these are to be woken.
+    Some(&'static [Topic]),
+    /// None do: there is none that has ended without success.
+    Nothing,
+}
 
 impl Services {
     /// Cancels a batch: nothing new starts, and it ends when the last running job has stopped. One that
@@ -39,9 +48,9 @@ impl Services {
             BatchState::Pending | BatchState::Running { .. } => {
                 let mut ledger = Ledger::new(vec![batch], self.now());
                 ledger.cancel(db, id, &caller.actor()).await?;
-                ledger.write(db).await?;
+                let topics = ledger.write(db).await?;
                 transaction.commit().await?;
-                self.wakeups.changed(&[Topic::History]);
+                self.wakeups.changed(topics);
             }
         }
         self.changed_batch(scope, id).await
@@ -56,32 +65,55 @@ impl Services {
         named: Option<Vec<JobId>>,
     ) -> Result<Arc<BatchGraph>, Error> {
         let scope = caller.may_operate()?;
+        // Where a batch comes from never changes.
+        let seen = batches::by_ids(self.store.reader(), scope, &[id]).await?.pop();
         let transaction = self.store.write().await?;
         let db = transaction.db();
-        let mut batch = lock(db, scope, id).await?;
+        let actor = caller.actor();
+        if let Some(backfill) = seen.and_then(|batch| batch.origin.backfill()) {
+            self.reopen_backfill(db, backfill, &actor).await?;
+        }
+        let batch = lock(db, scope, id).await?;
         check_retry(&batch)?;
-        let (jobs, graph) = definition(db, scope, id).await?;
-        let rerun = rerun(&jobs, &graph, named.as_deref())?;
-        if !rerun.jobs.is_empty() && batch.retry(rerun.jobs.len() as u32).is_ok() {
-            let again: Vec<(&Job, usize)> = rerun.of(&jobs).collect();
-            // What a load has published stands, as it does.
-            let unpublished = again.iter().filter(|(job, _)| job.published_at.is_none());
-            let forgotten: Vec<JobId> = unpublished.map(|(job, _)| job.id).collect();
-            let now = self.now();
-            runs::start_over(db, &again, now).await?;
-            attempts::forget_outputs(db, &forgotten).await?;
-            let mut ledger = Ledger::new(vec![batch], now);
-            let actor = caller.actor();
-            ledger.record(id, None, &actor, Change::BatchRetried);
-            for (job, unsatisfied) in again {
-                let change = if unsatisfied == 0 { Change::JobReady } else { Change::JobBlocked };
-                ledger.record(id, Some(job.id), &actor, change);
+        match self.start_over(db, batch, named.as_deref(), &actor).await? {
+            Reran::Some(topics) => {
+                transaction.commit().await?;
+                self.wakeups.changed(topics);
             }
-            ledger.write(db).await?;
-            transaction.commit().await?;
-            self.wakeups.changed(&Topic::OF_BATCHES);
+            Reran::Nothing => {}
         }
         self.changed_batch(scope, id).await
+    }
+
+    /// Lets jobs of a locked batch that failed, were skipped or canceled run again: all of them, or the named ones
+    /// and what must run with them.
+    pub async fn start_over(
+        &self,
+        db: &impl Db,
+        mut batch: Batch,
+        named: Option<&[JobId]>,
+        actor: &Actor,
+    ) -> Result<Reran, Error> {
+        let id = batch.id;
+        let (jobs, graph) = definition(db, Scope::SLUICE, id).await?;
+        let rerun = rerun(&jobs, &graph, named)?;
+        if rerun.jobs.is_empty() || batch.retry(rerun.jobs.len() as u32).is_err() {
+            return Ok(Reran::Nothing);
+        }
+        let again: Vec<(&Job, usize)> = rerun.of(&jobs).collect();
+        // What a load has published stands, as it does.
+        let unpublished = again.iter().filter(|(job, _)| job.published_at.is_none());
+        let forgotten: Vec<JobId> = unpublished.map(|(job, _)| job.id).collect();
+        let now = self.now();
+        runs::start_over(db, &again, now).await?;
+        attempts::forget_outputs(db, &forgotten).await?;
+        let mut ledger = Ledger::new(vec![batch], now);
+        ledger.record(id, None, actor, Change::BatchRetried);
+        for (job, unsatisfied) in again {
+            let change = if unsatisfied == 0 { Change::JobReady } else { Change::JobBlocked };
+            ledger.record(id, Some(job.id), actor, change);
+        }
+        Ok(Reran::Some(ledger.write(db).await?))
     }
 
     /// What [`Self::retry_batch`] would run again, and what it would use again.

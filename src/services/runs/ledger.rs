@@ -1,18 +1,20 @@
 //! What one transaction changes in the batches that it has locked, and what it tells of it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
 use super::watermarks;
 use crate::{
     domain::{
+        backfill::WindowStatus,
         batch::Batch,
         event::{Actor, Change, NewEvent, Subject},
         id::{BatchId, JobId},
         transition::Ended,
     },
-    store::{self, Db, events, runs},
+    services::wakeups::Topic,
+    store::{self, Db, backfill_windows, events, runs},
 };
 
 /// The locked batches, how many of their jobs have ended, and the events to be appended.
@@ -85,10 +87,10 @@ impl Ledger {
     }
 
     /// Writes the batches that something has happened to, the watermarks that those move that have ended, and the
-    /// events. What has become of their jobs is written before.
-    pub async fn write(mut self, db: &impl Db) -> Result<(), store::Error> {
+    /// events. What has become of their jobs is written before. Says who is to be woken.
+    pub async fn write(mut self, db: &impl Db) -> Result<&'static [Topic], store::Error> {
         if self.events.is_empty() {
-            return Ok(());
+            return Ok(&[]);
         }
         let mut changed: Vec<BatchId> =
             self.events.iter().filter_map(|event| event.subject.batch()).collect();
@@ -109,6 +111,39 @@ impl Ledger {
         }
         runs::write_batches(db, &batches).await?;
         watermarks::advance(db, &batches, self.now).await?;
-        events::append(db, &self.events).await
+        let topics = self.follow_windows(db, &batches).await?;
+        events::append(db, &self.events).await?;
+        Ok(topics)
     }
+
+    /// Has the windows of backfills stand where their batches do, as far as these have ended or begun again.
+    async fn follow_windows(
+        &self,
+        db: &impl Db,
+        batches: &[Batch],
+    ) -> Result<&'static [Topic], store::Error> {
+        let of_backfills: Vec<&Batch> =
+            batches.iter().filter(|batch| batch.origin.backfill().is_some()).collect();
+        if of_backfills.is_empty() {
+            return Ok(&Topic::OF_BATCHES);
+        }
+        let turned = self.events.iter().filter(|event| turns_a_window(&event.change));
+        let turned: HashSet<BatchId> = turned.filter_map(|event| event.subject.batch()).collect();
+        let mut windows: HashMap<WindowStatus, Vec<BatchId>> = HashMap::new();
+        for batch in of_backfills.iter().filter(|batch| turned.contains(&batch.id)) {
+            windows.entry(WindowStatus::of(&batch.state)).or_default().push(batch.id);
+        }
+        for (status, ids) in &windows {
+            backfill_windows::follow(db, ids, *status).await?;
+        }
+        Ok(if windows.is_empty() { &Topic::OF_BATCHES } else { &Topic::OF_WINDOWS })
+    }
+}
+
+/// Whether a window stands elsewhere once this has happened to its batch.
+fn turns_a_window(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::BatchRetried | Change::BatchSucceeded | Change::BatchFailed | Change::BatchCanceled
+    )
 }

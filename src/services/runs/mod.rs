@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 pub use claim::Started;
+pub use control::Reran;
 pub use heartbeat::{Beat, Heard};
 pub use ledger::Ledger;
 pub use queue::ClaimQueue;

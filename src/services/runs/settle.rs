@@ -160,9 +160,8 @@ impl Round {
         self.ledger.settle();
         self.cancel_rest(db).await?;
         let nothing = Ledger::new(Vec::new(), self.now);
-        std::mem::replace(&mut self.ledger, nothing).write(db).await?;
         // A slot is free now, and jobs may be ready.
-        Ok(&Topic::OF_BATCHES)
+        std::mem::replace(&mut self.ledger, nothing).write(db).await
     }
 
     async fn promote(&mut self, db: &impl Db) -> Result<(), store::Error> {

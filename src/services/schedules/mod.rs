@@ -237,7 +237,8 @@ impl Services {
         .await
     }
 
-    /// Removes a schedule with the records of its firings, and says what it was. Its batches stay.
+    /// Removes a schedule with the records of its firings and its backfills, and says what it was. Backfills that are
+    /// under way are canceled. Its batches stay.
     pub async fn delete_schedule(
         &self,
         caller: &Caller,
@@ -251,11 +252,12 @@ impl Services {
         if let Some(problem) = expected.check(schedule.version, "schedule") {
             return Err(problem.into());
         }
+        self.cancel_backfills_of(db, id, &caller.actor()).await?;
         schedules::delete(db, id).await?;
         let event = NewEvent { at: self.now(), ..told(caller, &schedule, Change::ScheduleDeleted) };
         events::append(db, &[event]).await?;
         transaction.commit().await?;
-        self.wakeups.changed(&[Topic::History]);
+        self.wakeups.changed(&Topic::OF_BATCHES);
         Ok(schedule)
     }
 
