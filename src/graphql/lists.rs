@@ -1,6 +1,8 @@
 //! Lists that can grow without bound, as Relay connections
 //! (<https://relay.dev/graphql/connections.htm>).
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Object, Result, connection::PageInfo};
 
 use super::{
@@ -8,11 +10,20 @@ use super::{
     error::query_error,
     inline::{Asked, AtHand, Inline, InlineList, Write},
     types::{
-        batch::BatchNode, connection::ConnectionNode, event::EventNode, firing::FiringNode, job::JobNode,
-        schedule::ScheduleNode, tenant::TenantNode, token::TokenNode, watermark::WatermarkNode,
+        backfill::{BackfillNode, BackfillWindowNode},
+        batch::BatchNode,
+        connection::ConnectionNode,
+        event::EventNode,
+        firing::FiringNode,
+        job::JobNode,
+        schedule::ScheduleNode,
+        tenant::TenantNode,
+        token::TokenNode,
+        watermark::WatermarkNode,
     },
 };
 use crate::domain::{
+    backfill::{Backfill, BackfillWindow, WindowStatus},
     batch::Batch,
     connection::Connection,
     event::{Event, EventFilter},
@@ -100,6 +111,22 @@ impl Node for WatermarkNode {
     }
 }
 
+impl Node for BackfillNode {
+    type Object = Backfill;
+
+    fn object(&self) -> &Backfill {
+        &self.0
+    }
+}
+
+impl Node for BackfillWindowNode {
+    type Object = BackfillWindow;
+
+    fn object(&self) -> &BackfillWindow {
+        &self.0
+    }
+}
+
 impl Node for EventNode {
     type Object = Event;
 
@@ -128,6 +155,12 @@ pub enum Counted {
     Firings(ScheduleId),
     /// The watermarks of a schedule.
     Watermarks(ScheduleId),
+    /// The backfills of a schedule.
+    Backfills(ScheduleId),
+    /// The windows of a backfill in one of these states; none named: in any.
+    Windows(Arc<Backfill>, Vec<WindowStatus>),
+    /// So many, which need not be counted.
+    Known(u32),
 }
 
 /// A page of a list, whatever is in it.
@@ -170,6 +203,11 @@ impl<N: Node> List<N> {
             Counted::Schedules(filter) => services.schedule_count(caller, filter).await,
             Counted::Firings(schedule) => services.firing_count(caller, *schedule).await,
             Counted::Watermarks(schedule) => services.watermark_count(caller, *schedule).await,
+            Counted::Backfills(schedule) => services.backfill_count(caller, *schedule).await,
+            Counted::Windows(backfill, statuses) => {
+                services.backfill_window_count(caller, backfill, statuses).await
+            }
+            Counted::Known(count) => Ok((*count).into()),
             Counted::Events(filter) => services.event_count(caller, filter).await,
         };
         Ok(i32::try_from(count.map_err(query_error)?).unwrap_or(i32::MAX))
@@ -320,5 +358,7 @@ lists! {
     ScheduleConnection, ScheduleEdge, ScheduleNode, "schedules";
     FiringConnection, FiringEdge, FiringNode, "firings";
     WatermarkConnection, WatermarkEdge, WatermarkNode, "watermarks";
+    BackfillConnection, BackfillEdge, BackfillNode, "backfills";
+    BackfillWindowConnection, BackfillWindowEdge, BackfillWindowNode, "windows";
     EventConnection, EventEdge, EventNode, "events";
 }

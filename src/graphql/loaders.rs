@@ -20,12 +20,13 @@ use crate::{
     domain::{
         access::{Caller, Scope},
         attempt::Attempt,
+        backfill::{Backfill, WindowCounts},
         blocked::BlockReason,
         connection::Connection,
         credentials::Credentials,
         firing::Firing,
         graph::Side,
-        id::{BatchId, ConnectionId, FiringId, JobId, ScheduleId, TenantId},
+        id::{BackfillId, BatchId, ConnectionId, FiringId, JobId, ScheduleId, TenantId},
         job::{Job, LinkedJob},
         schedule::Schedule,
         tenant::Tenant,
@@ -94,6 +95,10 @@ impl Hash for BlockedKey {
     }
 }
 
+/// How many windows of a backfill are in each state, of those that were begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WindowCountsKey(pub BackfillId);
+
 type Loaded<K, V> = Result<HashMap<K, V>, Arc<services::Error>>;
 
 impl Loader<TenantId> for Loaders {
@@ -129,6 +134,26 @@ impl Loader<FiringId> for Loaders {
 
     async fn load(&self, ids: &[FiringId]) -> Loaded<FiringId, Arc<Firing>> {
         Ok(self.services.firings_by_id(self.scope, ids).await?)
+    }
+}
+
+impl Loader<BackfillId> for Loaders {
+    type Value = Arc<Backfill>;
+    type Error = Arc<services::Error>;
+
+    async fn load(&self, ids: &[BackfillId]) -> Loaded<BackfillId, Arc<Backfill>> {
+        Ok(self.services.backfills_by_id(self.scope, ids).await?)
+    }
+}
+
+impl Loader<WindowCountsKey> for Loaders {
+    type Value = WindowCounts;
+    type Error = Arc<services::Error>;
+
+    async fn load(&self, keys: &[WindowCountsKey]) -> Loaded<WindowCountsKey, WindowCounts> {
+        let ids: Vec<BackfillId> = keys.iter().map(|WindowCountsKey(id)| *id).collect();
+        let counts = self.services.window_counts(self.scope, &ids).await?;
+        Ok(counts.into_iter().map(|(id, counts)| (WindowCountsKey(id), counts)).collect())
     }
 }
 

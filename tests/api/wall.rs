@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use sluice::domain::{
-    id::{BatchId, ConnectionId, FiringId, JobId, ScheduleId, TenantId, TokenId},
+    id::{BackfillId, BatchId, ConnectionId, FiringId, JobId, ScheduleId, TenantId, TokenId},
     list::Order,
     page::{Key, ListKind, SortValue, encode},
     problem::At,
@@ -204,6 +204,7 @@ struct Estate {
     token: String,
     schedule: String,
     firing: String,
+    backfill: String,
 }
 
 /// Makes a tenant with one of everything, by whoever may do everything.
@@ -235,11 +236,12 @@ async fn settle(app: &TestApp, name: &str) -> Estate {
         key,
         token: nothing.clone(),
         schedule: nothing.clone(),
-        firing: nothing,
+        firing: nothing.clone(),
+        backfill: nothing,
     }
 }
 
-/// Makes a schedule for a tenant, and lets it fire.
+/// Makes a schedule for a tenant, lets it fire, and begins a backfill.
 async fn keep_time(app: &TestApp, estate: &mut Estate, name: &str) {
     let template = json!({
         "sourceConnectionId": estate.connection, "destinationConnectionId": estate.connection,
@@ -249,6 +251,12 @@ async fn keep_time(app: &TestApp, estate: &mut Estate, name: &str) {
     estate.schedule = text(&app.done("createSchedule", "schedule { id }", input).await["schedule"]["id"]);
     let input = json!({ "id": estate.schedule, "idempotencyKey": estate.key });
     estate.firing = text(&app.done("triggerSchedule", "firing { id }", input).await["firing"]["id"]);
+    let input = json!({ "scheduleId": estate.schedule, "idempotencyKey": estate.key,
+        "from": "2026-01-01", "to": "2026-01-03", "step": "P1D" });
+    let made = app.done("createBackfill", "backfill { id }", input).await;
+    estate.backfill = text(&made["backfill"]["id"]);
+    let begun = "query ($id: ID!) { backfill(id: $id) { progress { running } } }";
+    while app.data(begun, json!({ "id": estate.backfill })).await["backfill"]["progress"]["running"] != 1 {}
 }
 
 /// What somebody may try to refer to: a kind, what another tenant has of it, and what nobody has.
@@ -274,6 +282,7 @@ fn candidates(foreign: &Estate, name: &str) -> Vec<(String, String)> {
             (quoted(&foreign.token), quoted(&TokenId::new(now).to_string())),
             (quoted(&foreign.schedule), quoted(&ScheduleId::new(now).to_string())),
             (quoted(&foreign.firing), quoted(&FiringId::new(now).to_string())),
+            (quoted(&foreign.backfill), quoted(&BackfillId::new(now).to_string())),
         ],
     }
 }
@@ -286,6 +295,7 @@ fn nobodys(name: &str) -> String {
         () if name.contains("connection") => ConnectionId::new(now).to_string(),
         () if name.contains("token") => TokenId::new(now).to_string(),
         () if name.contains("schedule") => ScheduleId::new(now).to_string(),
+        () if name.contains("backfill") => BackfillId::new(now).to_string(),
         () if name.contains("job") => JobId::new(now).to_string(),
         () => BatchId::new(now).to_string(),
     }
@@ -313,7 +323,8 @@ async fn all_of(root: &Actor<'_>, estate: &Estate) -> Value {
     let document = "query ($tenant: ID!, $token: ID!) {
         tenant(id: $tenant) { name maxConcurrentJobs updatedAt
             connections { totalCount nodes { id name archivedAt updatedAt } }
-            schedules { totalCount nodes { id name version nextAt updatedAt firings { totalCount } } }
+            schedules { totalCount nodes { id name version nextAt updatedAt firings { totalCount }
+                backfills { totalCount nodes { id version status progress { running pending } } } } }
             batches { totalCount nodes { id version status updatedAt
                 jobs { id status startedAt finishedAt
                     attempts { number outcome expiresAt records bytes } } } } }
@@ -340,6 +351,7 @@ on_both! {
                 () if name.contains("connection") => &own.connection,
                 () if name.contains("token") => &admin.id,
                 () if name.contains("schedule") => &own.schedule,
+                () if name.contains("backfill") => &own.backfill,
                 () if name.contains("job") => &own.job,
                 () => &own.batch,
             };
@@ -347,7 +359,7 @@ on_both! {
         };
 
         let events = format!("{{ events(filter: {{ tenantId: \"{}\" }}) {{ totalCount }} }}", foreign.tenant);
-        root.data_once(&events, |data| data["events"]["totalCount"] == 5).await;
+        root.data_once(&events, |data| data["events"]["totalCount"] == 7).await;
         let before = all_of(&root, &foreign).await;
         let mut compared = 0;
         for field in schema.roots() {

@@ -1,5 +1,6 @@
 //! The roots of all mutations, one file a kind of object.
 
+mod backfills;
 mod batches;
 mod connections;
 mod control;
@@ -10,6 +11,7 @@ mod workers;
 
 use async_graphql::MergedObject;
 
+pub use backfills::CreateBackfillInput;
 pub use batches::CreateBatchInput;
 pub use control::RetryBatchInput;
 
@@ -23,6 +25,7 @@ pub struct Mutation(
     workers::WorkerMutation,
     tokens::TokenMutation,
     schedules::ScheduleMutation,
+    backfills::BackfillMutation,
 );
 
 /// A mutation's payload: the object that was made, and what was wrong.

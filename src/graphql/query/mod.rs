@@ -1,6 +1,7 @@
 //! The roots of all queries, one file a kind of object.
 
 mod access;
+mod backfills;
 mod batches;
 mod connections;
 mod events;
@@ -29,4 +30,5 @@ pub struct Query(
     events::EventQuery,
     access::AccessQuery,
     schedules::ScheduleQuery,
+    backfills::BackfillQuery,
 );

@@ -14,8 +14,8 @@ use crate::{
         loaders::GraphKey,
         lookahead,
         types::{
-            batch::BatchNode, connection::ConnectionNode, firing::FiringNode, job::JobNode, node::Node,
-            schedule::ScheduleNode, tenant::TenantNode, token::TokenNode,
+            backfill::BackfillNode, batch::BatchNode, connection::ConnectionNode, firing::FiringNode,
+            job::JobNode, node::Node, schedule::ScheduleNode, tenant::TenantNode, token::TokenNode,
         },
     },
 };
@@ -66,8 +66,7 @@ async fn find(ctx: &Context<'_>, id: &ID, at: &At<'_>) -> Result<Option<Node>> {
         }
         AnyId::Schedule(id) => ctx.look_up(id).await?.map(|found| ScheduleNode(found).into()),
         AnyId::Firing(id) => ctx.look_up(id).await?.map(|found| FiringNode(found).into()),
-        // None can be made yet.
-        AnyId::Backfill(_) => None,
+        AnyId::Backfill(id) => ctx.look_up(id).await?.map(|found| BackfillNode(found).into()),
         AnyId::Job(id) => ctx.look_up(id).await?.map(|found| JobNode::alone(found).into()),
     })
 }

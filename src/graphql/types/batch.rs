@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 
 use super::{
+    backfill::BackfillNode,
     connection::{ConnectionNode, load_connection},
     event::EventFilterInput,
     job::{JobNode, JobStatus, JobType, JobView},
@@ -167,6 +168,14 @@ impl BatchNode {
     async fn schedule(&self, ctx: &Context<'_>) -> Result<Option<ScheduleNode>> {
         match self.0.batch.origin.schedule() {
             Some(schedule) => Ok(ctx.load(schedule).await?.map(ScheduleNode)),
+            None => Ok(None),
+        }
+    }
+
+    /// The backfill that it is a window of; null: it is of none, or that was removed since.
+    async fn backfill(&self, ctx: &Context<'_>) -> Result<Option<BackfillNode>> {
+        match self.0.batch.origin.backfill() {
+            Some(backfill) => Ok(ctx.load(backfill).await?.map(BackfillNode)),
             None => Ok(None),
         }
     }

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 
-use super::{attempt::JobError, batch::BatchNode, job::JobNode, schedule::ScheduleNode, tenant::TenantNode};
+use super::{
+    attempt::JobError, backfill::BackfillNode, batch::BatchNode, job::JobNode, schedule::ScheduleNode,
+    tenant::TenantNode,
+};
 use crate::{
     domain::{
         event::{self, Actor, Change, Event, NewEvent},
-        id::{BatchId, JobId, ScheduleId, TenantId},
+        id::{BackfillId, BatchId, JobId, ScheduleId, TenantId},
         problem::{At, Problem, keep},
     },
     graphql::{
@@ -198,6 +201,17 @@ impl EventNode {
         Ok(ctx.load(schedule).await?.map(ScheduleNode))
     }
 
+    /// The id of the backfill, if it is about one.
+    async fn backfill_id(&self) -> Option<ID> {
+        self.0.event.subject.backfill().map(|backfill| backfill.to_string().into())
+    }
+
+    /// The backfill as it is now, if it is about one; null when it was removed since.
+    async fn backfill(&self, ctx: &Context<'_>) -> Result<Option<BackfillNode>> {
+        let Some(backfill) = self.0.event.subject.backfill() else { return Ok(None) };
+        Ok(ctx.load(backfill).await?.map(BackfillNode))
+    }
+
     /// The id of the job, if it is about one.
     async fn job_id(&self) -> Option<ID> {
         self.0.event.subject.job().map(|job| job.to_string().into())
@@ -284,6 +298,7 @@ impl AtHand for EventNode {
             "batchId" => Self::value(|it, json| json.nullable(it.subject.batch(), Json::id)),
             "jobId" => Self::value(|it, json| json.nullable(it.subject.job(), Json::id)),
             "scheduleId" => Self::value(|it, json| json.nullable(it.subject.schedule(), Json::id)),
+            "backfillId" => Self::value(|it, json| json.nullable(it.subject.backfill(), Json::id)),
             "attempt" => Self::value(|it, json| json.put(&it.change.attempt())),
             _ => return None,
         })
@@ -302,6 +317,8 @@ pub struct EventFilterInput {
     job_id: Option<ID>,
     /// Those of this schedule and its backfills.
     schedule_id: Option<ID>,
+    /// Those of this backfill.
+    backfill_id: Option<ID>,
     /// Those of one of these kinds; an empty list lets everything through.
     kinds: Option<Vec<EventKind>>,
 }
@@ -319,6 +336,9 @@ impl EventFilterInput {
         let schedule_id = self
             .schedule_id
             .and_then(|id| keep(ScheduleId::parse(&id, &at.field("schedule_id")), &mut problems));
+        let backfill_id = self
+            .backfill_id
+            .and_then(|id| keep(BackfillId::parse(&id, &at.field("backfill_id")), &mut problems));
         if let (Some(batch), Some(asked)) = (batch, batch_id)
             && batch != asked
         {
@@ -329,7 +349,7 @@ impl EventFilterInput {
         let kinds = self.kinds.unwrap_or_default().into_iter().map(Into::into).collect();
         let batch_id = batch_id.or(batch);
         if problems.is_empty() {
-            Ok(event::EventFilter { tenant_id, batch_id, job_id, schedule_id, backfill_id: None, kinds })
+            Ok(event::EventFilter { tenant_id, batch_id, job_id, schedule_id, backfill_id, kinds })
         } else {
             Err(problems)
         }

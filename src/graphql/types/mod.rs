@@ -1,6 +1,7 @@
 //! The objects, enums and inputs of the schema.
 
 pub mod attempt;
+pub mod backfill;
 pub mod batch;
 pub mod blocked;
 pub mod claim;

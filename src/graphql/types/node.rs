@@ -3,8 +3,8 @@
 use async_graphql::{ID, Interface};
 
 use super::{
-    batch::BatchNode, connection::ConnectionNode, firing::FiringNode, job::JobNode, schedule::ScheduleNode,
-    tenant::TenantNode, token::TokenNode,
+    backfill::BackfillNode, batch::BatchNode, connection::ConnectionNode, firing::FiringNode, job::JobNode,
+    schedule::ScheduleNode, tenant::TenantNode, token::TokenNode,
 };
 
 /// Whatever has an id. One id names one thing everywhere: in GraphQL, in REST, in logs.
@@ -26,6 +26,8 @@ pub enum Node {
     Schedule(ScheduleNode),
     /// A firing of a schedule.
     Firing(FiringNode),
+    /// A backfill of a schedule.
+    Backfill(BackfillNode),
     /// A token, for the role ADMIN.
     Token(TokenNode),
 }

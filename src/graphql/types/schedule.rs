@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 
 use super::{
+    backfill::BackfillNode,
     filter::{BatchFilterInput, BatchOrder, Within},
     firing::FiringNode,
     template::TemplateNode,
@@ -23,7 +24,7 @@ use crate::{
         error::{bad_argument, query_error},
         inline::{Asked, AtHand, Inline, Write},
         json::Json,
-        lists::{BatchConnection, Counted, FiringConnection, List, WatermarkConnection},
+        lists::{BackfillConnection, BatchConnection, Counted, FiringConnection, List, WatermarkConnection},
         loaders::LastFiringKey,
         query::batch_list,
         scalar::DateTime,
@@ -208,7 +209,7 @@ impl ScheduleNode {
         Ok(Inline(FiringConnection(List::new(slice, &page, Counted::Firings(self.0.id)))))
     }
 
-    /// The batches that it has made, newest first unless another order is asked for.
+    /// The batches that it and its backfills have made, newest first unless another order is asked for.
     #[allow(clippy::too_many_arguments, reason = "the arguments that Relay specifies")]
     async fn batches(
         &self,
@@ -225,6 +226,25 @@ impl ScheduleNode {
     ) -> Result<Inline<BatchConnection>> {
         let args = PageArgs { first, after, last, before };
         batch_list(ctx, filter, Within::Schedule(self.0.id), order_by, args).await
+    }
+
+    /// Its backfills, newest first.
+    async fn backfills(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the start, at most 100; 20 when neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Inline<BackfillConnection>> {
+        let args = PageArgs { first, after, last, before };
+        let page = Page::parse(&args, ListKind::Backfills, Order::NEWEST).map_err(bad_argument)?;
+        let slice = ctx.services().backfills(ctx.caller(), self.0.id, &page).await.map_err(query_error)?;
+        let slice = slice.map(|rows| rows.into_iter().map(|row| BackfillNode(Arc::new(row))).collect());
+        Ok(Inline(BackfillConnection(List::new(slice, &page, Counted::Backfills(self.0.id)))))
     }
 
     /// Rises with every change of it, but not with its firings. Pass it back when you change it, so that you don't

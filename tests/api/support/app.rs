@@ -289,10 +289,12 @@ pub fn text(value: &Value) -> String {
 /// The same without the part of every id that differs from run to run.
 pub fn without_ids(value: &Value) -> Value {
     match value {
-        Value::String(text) => ["tenant_", "connection_", "batch_", "job_", "token_", "schedule_", "firing_"]
-            .iter()
-            .fold(text.clone(), |text, prefix| without_ids_of(prefix, &text))
-            .into(),
+        Value::String(text) => {
+            ["tenant_", "connection_", "batch_", "job_", "token_", "schedule_", "firing_", "backfill_"]
+                .iter()
+                .fold(text.clone(), |text, prefix| without_ids_of(prefix, &text))
+                .into()
+        }
         Value::Array(items) => items.iter().map(without_ids).collect(),
         Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), without_ids(value))).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),

@@ -1,0 +1,333 @@
+//! Backfills.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+
+use super::{batch::BatchNode, schedule::ScheduleNode, tenant::TenantNode};
+use crate::{
+    domain::{
+        backfill::{self, Backfill, BackfillState, BackfillWindow},
+        list::Order,
+        page::{ListKind, Page, PageArgs},
+    },
+    graphql::{
+        context::ContextExt,
+        error::{UserError, bad_argument, query_error},
+        inline::{Asked, AtHand, Inline, Write},
+        json::Json,
+        lists::{BackfillWindowConnection, Counted, List},
+        loaders::{GraphKey, WindowCountsKey},
+        lookahead,
+        scalar::{DateTime, Since},
+    },
+};
+
+/// In which order the windows of a backfill are begun.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "backfill::WindowOrder")]
+pub enum BackfillOrder {
+    /// The earliest first.
+    OldestFirst,
+    /// The latest first.
+    NewestFirst,
+}
+
+/// Where a backfill stands.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "backfill::BackfillStatus")]
+pub enum BackfillStatus {
+    /// Its windows are begun one after the other.
+    Running,
+    /// No window of it is begun until it is resumed; those under way go on. `userErrors` says why, if nobody has paused
+    /// it: no batch could be made of the template.
+    Paused,
+    /// It was canceled, and waits for its batches to end.
+    Canceling,
+    /// All of its windows succeeded.
+    Succeeded,
+    /// All of its windows have ended, and not all succeeded.
+    Failed,
+    /// It was canceled.
+    Canceled,
+}
+
+/// Where a window of a backfill stands.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "backfill::WindowStatus")]
+pub enum BackfillWindowStatus {
+    /// It was not begun, or is to be run again.
+    Pending,
+    /// Its batch has not ended.
+    Running,
+    /// Its batch succeeded.
+    Succeeded,
+    /// Its batch failed.
+    Failed,
+    /// Its batch was canceled, or the backfill was before it was begun.
+    Canceled,
+}
+
+/// How many windows of a backfill are in each state.
+#[derive(SimpleObject)]
+#[graphql(serial)]
+pub struct BackfillProgress {
+    /// All windows.
+    total: u32,
+    /// Those that were not begun, or are to be run again.
+    pending: u32,
+    /// Those whose batch has not ended.
+    running: u32,
+    /// Those that succeeded.
+    succeeded: u32,
+    /// Those that failed.
+    failed: u32,
+    /// Those that were canceled.
+    canceled: u32,
+}
+
+impl From<backfill::WindowCounts> for BackfillProgress {
+    fn from(counts: backfill::WindowCounts) -> Self {
+        let backfill::WindowCounts { pending, running, succeeded, failed, canceled } = counts;
+        Self { total: counts.total(), pending, running, succeeded, failed, canceled }
+    }
+}
+
+/// Which windows of a backfill.
+#[derive(InputObject, Default)]
+#[graphql(name = "BackfillWindowFilter")]
+pub struct BackfillWindowFilter {
+    /// Those with one of these statuses; an empty list lets everything through.
+    statuses: Option<Vec<BackfillWindowStatus>>,
+}
+
+/// The GraphQL type `Backfill`.
+#[derive(Clone)]
+pub struct BackfillNode(pub Arc<Backfill>);
+
+/// A schedule's template, run once for each window of a stretch of time. The batch of a window asks for all data from
+/// `since` to `until`, and deletes nothing; what the template and its jobs say of `since`, `updatedSince` and `allowDelete`
+/// does not count. To pause the schedule does not pause its backfills; to remove it cancels and removes them.
+#[Object(name = "Backfill")]
+impl BackfillNode {
+    /// Its id.
+    pub async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// The tenant it belongs to.
+    async fn tenant(&self, ctx: &Context<'_>) -> Result<Option<TenantNode>> {
+        Ok(ctx.load(self.0.tenant_id).await?.map(TenantNode))
+    }
+
+    /// The schedule whose template it runs, as it is when a window is begun.
+    async fn schedule(&self, ctx: &Context<'_>) -> Result<Option<ScheduleNode>> {
+        Ok(ctx.load(self.0.schedule_id).await?.map(ScheduleNode))
+    }
+
+    /// Where its first window begins.
+    async fn from(&self) -> Since {
+        self.0.windows.from.into()
+    }
+
+    /// Where its last window ends.
+    async fn to(&self) -> Since {
+        self.0.windows.to.into()
+    }
+
+    /// How long a window is, by the calendar: an ISO 8601 duration.
+    async fn step(&self) -> String {
+        self.0.windows.step.to_string()
+    }
+
+    /// By whose clocks the steps go: the time zone that the schedule had when the backfill was made.
+    async fn time_zone(&self) -> &str {
+        self.0.windows.zone.name()
+    }
+
+    /// In which order its windows are begun.
+    async fn order(&self) -> BackfillOrder {
+        self.0.order.into()
+    }
+
+    /// How many of its batches are under way at the most.
+    async fn max_parallel(&self) -> u32 {
+        self.0.max_parallel
+    }
+
+    /// The priority of its batches: lower than the schedule's was, so that live batches go first.
+    async fn priority(&self) -> i32 {
+        self.0.priority
+    }
+
+    /// Where it stands.
+    async fn status(&self) -> BackfillStatus {
+        self.0.state.status().into()
+    }
+
+    /// Since when it is paused; null: it is not.
+    async fn paused_at(&self) -> Option<DateTime> {
+        match self.0.state {
+            BackfillState::Paused { since, .. } => Some(DateTime(since)),
+            BackfillState::Running
+            | BackfillState::Canceling
+            | BackfillState::Succeeded { .. }
+            | BackfillState::Failed { .. }
+            | BackfillState::Canceled { .. } => None,
+        }
+    }
+
+    /// What was wrong with the template, each with its place there, if that is why it is paused. Mend it and resume.
+    async fn user_errors(&self) -> Vec<UserError> {
+        match &self.0.state {
+            BackfillState::Paused { problems, .. } => problems.iter().map(UserError::of_firing).collect(),
+            BackfillState::Running
+            | BackfillState::Canceling
+            | BackfillState::Succeeded { .. }
+            | BackfillState::Failed { .. }
+            | BackfillState::Canceled { .. } => Vec::new(),
+        }
+    }
+
+    /// How many of its windows are in each state.
+    async fn progress(&self, ctx: &Context<'_>) -> Result<BackfillProgress> {
+        let recorded = ctx.load(WindowCountsKey(self.0.id)).await?;
+        Ok(self.0.progress(recorded.unwrap_or_default()).into())
+    }
+
+    /// Its windows, in the order of time.
+    #[allow(clippy::too_many_arguments, reason = "the arguments that Relay specifies")]
+    async fn windows(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which of them.")] filter: Option<BackfillWindowFilter>,
+        #[graphql(
+            desc = "How many from the start, at most 100; 20 when neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Inline<BackfillWindowConnection>> {
+        let page = windows_page(PageArgs { first, after, last, before })?;
+        let statuses = filter.unwrap_or_default().statuses.unwrap_or_default();
+        let statuses: Vec<_> = statuses.into_iter().map(Into::into).collect();
+        let slice = ctx.services().backfill_windows(ctx.caller(), &self.0, &statuses, &page);
+        let slice = slice.await.map_err(query_error)?.map(window_nodes);
+        let counted = Counted::Windows(self.0.clone(), statuses);
+        Ok(Inline(BackfillWindowConnection(List::new(slice, &page, counted))))
+    }
+
+    /// Rises with every change of it, but not with its windows.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// When its first window was begun.
+    async fn started_at(&self) -> Option<DateTime> {
+        self.0.started_at.map(DateTime)
+    }
+
+    /// When its last window ended.
+    async fn ended_at(&self) -> Option<DateTime> {
+        self.0.state.ended_at().map(DateTime)
+    }
+
+    /// When it was last changed: made, steered or ended.
+    async fn updated_at(&self) -> DateTime {
+        DateTime(self.0.updated_at)
+    }
+}
+
+/// The page of windows that somebody asks for.
+pub fn windows_page(args: PageArgs) -> Result<Page> {
+    Page::parse(&args, ListKind::Windows, Order::OLDEST).map_err(bad_argument)
+}
+
+/// Windows, to be shown.
+pub fn window_nodes(windows: Vec<BackfillWindow>) -> Vec<BackfillWindowNode> {
+    windows.into_iter().map(BackfillWindowNode).collect()
+}
+
+/// The GraphQL type `BackfillWindow`.
+#[derive(Clone)]
+pub struct BackfillWindowNode(pub BackfillWindow);
+
+/// A window of a backfill: a stretch of the data, and the batch that asks for it.
+#[Object(name = "BackfillWindow")]
+impl BackfillWindowNode {
+    /// Its place among the windows of the backfill, from 0, the earliest first.
+    async fn index(&self) -> u32 {
+        self.0.stretch.index
+    }
+
+    /// The earliest point of the data in it.
+    async fn since(&self) -> Since {
+        self.0.stretch.since.into()
+    }
+
+    /// The earliest point after it.
+    async fn until(&self) -> Since {
+        self.0.stretch.until.into()
+    }
+
+    /// Where it stands.
+    async fn status(&self) -> BackfillWindowStatus {
+        self.0.status.into()
+    }
+
+    /// Its batch; null: it was not begun, or the batch was removed since.
+    async fn batch(&self, ctx: &Context<'_>) -> Result<Option<BatchNode>> {
+        let Some(batch) = self.0.batch_id else { return Ok(None) };
+        let parts = lookahead::parts_of_batch(&ctx.look_ahead());
+        Ok(ctx.load(GraphKey(batch, parts)).await?.map(BatchNode))
+    }
+}
+
+impl AtHand for BackfillNode {
+    type View<'a> = &'a Backfill;
+
+    fn view(&self) -> &Backfill {
+        &self.0
+    }
+
+    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
+        Some(match asked.name() {
+            "id" => Self::value(|backfill, json| json.id(backfill.id)),
+            "from" => Self::value(|backfill, json| json.since(backfill.windows.from)),
+            "to" => Self::value(|backfill, json| json.since(backfill.windows.to)),
+            "maxParallel" => Self::value(|backfill, json| json.put(&backfill.max_parallel)),
+            "priority" => Self::value(|backfill, json| json.put(&backfill.priority)),
+            "status" => {
+                Self::value(|backfill, json| json.choice(BackfillStatus::from(backfill.state.status())))
+            }
+            "version" => Self::value(|backfill, json| json.put(&backfill.version)),
+            "createdAt" => Self::value(|backfill, json| json.time(backfill.created_at)),
+            "endedAt" => Self::value(|backfill, json| json.nullable(backfill.state.ended_at(), Json::time)),
+            _ => return None,
+        })
+    }
+}
+
+impl AtHand for BackfillWindowNode {
+    type View<'a> = &'a BackfillWindow;
+
+    fn view(&self) -> &BackfillWindow {
+        &self.0
+    }
+
+    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
+        Some(match asked.name() {
+            "index" => Self::value(|window, json| json.put(&window.stretch.index)),
+            "since" => Self::value(|window, json| json.since(window.stretch.since)),
+            "until" => Self::value(|window, json| json.since(window.stretch.until)),
+            "status" => Self::value(|window, json| json.choice(BackfillWindowStatus::from(window.status))),
+            _ => return None,
+        })
+    }
+}
