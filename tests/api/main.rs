@@ -4,6 +4,7 @@ mod support;
 
 mod access;
 mod answers;
+mod backfills;
 mod bad_input;
 mod batches;
 mod browsers;

@@ -1,5 +1,6 @@
 //! Servers and workers that die, freeze and come back, as real processes.
 
+mod backfills;
 #[path = "../common/mod.rs"]
 mod common;
 mod kills;
