@@ -83,6 +83,7 @@ fn backfills() -> TableCreateStatement {
         .col(string_len("run_order", 20))
         .col(integer("max_parallel"))
         .col(integer("priority"))
+        .col(boolean("moves_watermarks"))
         .col(string_len("status", 20))
         .col(timestamp_with_time_zone_null("paused_at"))
         // What was wrong with the template, where it was paused for that.

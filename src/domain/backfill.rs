@@ -9,7 +9,7 @@ pub use course::{Changed, Outcome, Work};
 pub use draft::{BackfillDraft, NewBackfill, draft_of_window};
 
 use super::{
-    batch::BatchState,
+    batch::{BatchState, Watermarks},
     firing::FiringProblem,
     id::{BackfillId, BatchId, ScheduleId, TenantId},
     windows::{Stretch, Windows},
@@ -110,6 +110,8 @@ pub struct Backfill {
     pub max_parallel: u32,
     /// The priority of its batches.
     pub priority: i32,
+    /// What becomes of the watermarks of its schedule when it has succeeded.
+    pub watermarks: Watermarks,
     /// Where it stands.
     pub state: BackfillState,
     /// How many of its windows were begun, in its order. Only of these there are records.
@@ -157,6 +159,12 @@ impl Backfill {
         // Not by how many were begun: there may be records of more by now.
         progress.add(self.unbegun_status(), self.windows.count.saturating_sub(recorded.total()));
         progress
+    }
+
+    /// How far its jobs have got once it has succeeded, UTC: to its end, but no further than when it was begun, for what
+    /// was changed later may have been missed.
+    pub fn reaches(&self) -> Option<DateTime<Utc>> {
+        self.started_at.map(|started_at| started_at.min(self.windows.to.instant()))
     }
 
     /// How many windows were not begun.

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
+    batch::Batch,
     connection::has_nul,
     id::{BatchId, ConnectionId, JobId, TenantId},
     problem::{At, Problem, ProblemCode},
@@ -339,7 +340,8 @@ pub struct Job {
 
 impl Job {
     /// The window that its worker must use, in a batch with this one.
-    pub fn effective_window(&self, of_batch: Window) -> EffectiveWindow {
+    pub fn effective_window(&self, batch: &Batch) -> EffectiveWindow {
+        let (of_batch, until) = (batch.window, batch.until);
         let origin = |own: Option<Since>, batch: Option<Since>| match (own, batch) {
             (Some(_), _) => WindowOrigin::Job,
             (None, Some(_)) => WindowOrigin::Batch,
@@ -351,6 +353,7 @@ impl Job {
         };
         EffectiveWindow {
             window: self.window.or(of_batch),
+            until,
             since_origin: origin(self.window.since, of_batch.since),
             updated_since_origin,
         }

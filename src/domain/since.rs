@@ -109,6 +109,8 @@ pub enum WindowOrigin {
 pub struct EffectiveWindow {
     /// The window.
     pub window: Window,
+    /// The earliest point *in the data* that is not asked for any more: the batch's.
+    pub until: Option<Since>,
     /// Where its `since` comes from.
     pub since_origin: WindowOrigin,
     /// Where its `updated_since` comes from.

@@ -18,6 +18,7 @@ pub struct Model {
     pub run_order: String,
     pub max_parallel: i32,
     pub priority: i32,
+    pub moves_watermarks: bool,
     pub status: String,
     pub paused_at: Option<DateTimeUtc>,
     pub problems: Option<Json>,

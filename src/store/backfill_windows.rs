@@ -4,7 +4,8 @@ use std::{collections::HashMap, ops::Range};
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select, Statement,
     sea_query::{ExprTrait, Order as SqlOrder},
 };
 use uuid::Uuid;
@@ -17,9 +18,12 @@ use crate::{
     domain::{
         access::Scope,
         backfill::{Backfill, BackfillWindow, WindowCounts, WindowOrder, WindowStatus},
-        id::{BackfillId, BatchId},
+        id::{BackfillId, BatchId, ConnectionId},
+        job::JobType,
         list::Direction,
         since::Since,
+        text::Text,
+        watermark::JobIdentity,
         windows::Stretch,
     },
     entity::backfill_window::{ActiveModel, Column, Entity, Model},
@@ -103,6 +107,37 @@ pub async fn running_batches(db: &impl ConnectionTrait, backfill: BackfillId) ->
     let batches: Vec<Uuid> =
         matching(backfill, &wanted).select_only().column(Column::BatchId).into_tuple().all(db).await?;
     Ok(batches.into_iter().map(BatchId::from_uuid).collect())
+}
+
+#[derive(FromQueryResult)]
+struct JobRow {
+    kind: String,
+    object: String,
+    grain: Option<String>,
+    connection_id: Uuid,
+}
+
+/// The jobs that each window of a backfill has had, as far as their batches are there.
+pub async fn jobs_of_all(db: &impl ConnectionTrait, backfill: &Backfill) -> Result<Vec<JobIdentity>, Error> {
+    // A batch has a job once.
+    let sql = "SELECT jobs.type AS kind, jobs.object, jobs.grain, jobs.connection_id
+        FROM backfill_windows JOIN jobs ON jobs.batch_id = backfill_windows.batch_id
+        WHERE backfill_windows.backfill_id = $1
+        GROUP BY jobs.type, jobs.object, jobs.grain, jobs.connection_id HAVING count(*) = $2";
+    let id = backfill.id.uuid();
+    let values = [id.into(), i64::from(backfill.windows.count).into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let rows = JobRow::find_by_statement(statement).all(db).await?;
+    let corrupt = Error::Corrupt { table: "jobs", column: "type", id };
+    let job = |row: JobRow| {
+        Some(JobIdentity {
+            job_type: JobType::named(&row.kind)?,
+            object: Text::stored(row.object),
+            grain: row.grain.map(Text::stored),
+            connection_id: ConnectionId::from_uuid(row.connection_id),
+        })
+    };
+    rows.into_iter().map(job).collect::<Option<_>>().ok_or(corrupt)
 }
 
 /// Adds windows that are begun, each with its batch. `Duplicate` when one was begun before.

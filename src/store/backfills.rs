@@ -18,6 +18,7 @@ use crate::{
     domain::{
         access::Scope,
         backfill::{Backfill, BackfillState, BackfillStatus, WindowOrder},
+        batch::Watermarks,
         id::{BackfillId, ScheduleId, TenantId},
         page::Page,
         problem::At,
@@ -197,6 +198,7 @@ fn row(backfill: &Backfill) -> ActiveModel {
         run_order: Set(backfill.order.name().to_owned()),
         max_parallel: Set(backfill.max_parallel as i32),
         priority: Set(backfill.priority),
+        moves_watermarks: Set(backfill.watermarks == Watermarks::Move),
         status: Set(backfill.state.status().name().to_owned()),
         paused_at: Set(paused_at),
         problems: Set(problems),
@@ -224,6 +226,7 @@ impl TryFrom<Model> for Backfill {
             order: WindowOrder::named(&row.run_order).ok_or_else(|| corrupt("run_order"))?,
             max_parallel: natural(row.max_parallel, "max_parallel")?,
             priority: row.priority,
+            watermarks: if row.moves_watermarks { Watermarks::Move } else { Watermarks::Stay },
             state: state(&row).map_err(corrupt)?,
             begun: natural(row.begun, "begun")?,
             version: row.version,

@@ -8,14 +8,14 @@ const SHOWN: &str = "status progress { total pending running succeeded failed ca
 
 /// Makes a schedule of one extract, with these values of other fields.
 async fn schedule(app: &TestApp, others: Value) -> String {
-    let (source, destination) = app.create_ends().await;
-    let mut input = json!({
-        "name": "nightly",
-        "template": {
+    let mut input = json!({ "name": "nightly" });
+    if others["template"].is_null() {
+        let (source, destination) = app.create_ends().await;
+        input["template"] = json!({
             "sourceConnectionId": source, "destinationConnectionId": destination, "updatedSince": "2026-11-01",
             "jobs": [{ "type": "EXTRACT", "object": "Account", "since": "2020-01-01" }],
-        },
-    });
+        });
+    }
     for (name, value) in others.as_object().unwrap() {
         input[name] = value.clone();
     }
@@ -550,5 +550,43 @@ on_both! {
         let mut other = input("2026-01-01", "2026-02-01", extract);
         other["until"] = "2026-03-01".into();
         assert_eq!(app.refused("createBatch", other).await, ["IDEMPOTENCY_CONFLICT idempotencyKey"]);
+    }
+
+    async fn watermarks_move_when_a_backfill_has_succeeded_that_was_asked_to_and_no_further_than_its_start(app: TestApp) {
+        let id = schedule(app, json!({ "incremental": { "overlapSeconds": 0 }, "template": {
+            "sourceConnectionId": app.create_connection("s").await, "destinationConnectionId": app.create_connection("d").await,
+            "jobs": [{ "type": "EXTRACT", "object": "Account" }],
+        } })).await;
+        let levels = "query ($id: ID!) { schedule(id: $id) { watermarks { nodes { object at } } } }";
+        let at = async || {
+            let seen = app.data(levels, json!({ "id": id })).await;
+            seen["schedule"]["watermarks"]["nodes"].get(0).map_or(Value::Null, |first| first["at"].clone())
+        };
+        let run = async |to: &str, others: Value| {
+            let mut input = days(&id, 2, others);
+            input["to"] = to.into();
+            input["from"] = "2026-01-01".into();
+            input["step"] = "P1Y".into();
+            let backfill = create(app, input).await;
+            let claimed = claim(app, "job { window { since until updatedSince updatedSinceOrigin } }").await;
+            let until = format!("{}Z", to.trim_end_matches('Z'));
+            assert_eq!(claimed["job"]["window"], json!({
+                "since": "2026-01-01T00:00:00Z", "until": until, "updatedSince": null, "updatedSinceOrigin": "NONE" }));
+            app.advance(600);
+            complete(app, &claimed).await;
+            self::until(app, &backfill, "SUCCEEDED of 1: 1 succeeded").await;
+        };
+        run("2026-02-01T00:00:00Z", json!({})).await;
+        assert_eq!(at().await, Value::Null, "untouched unless asked");
+        run("2026-02-01T00:00:00Z", json!({ "advanceWatermark": true })).await;
+        assert_eq!(at().await, "2026-02-01T00:00:00Z");
+        run("2026-12-24T00:00:00Z", json!({ "advanceWatermark": true })).await;
+        assert_eq!(at().await, "2026-11-23T12:20:00Z", "no further than when it was begun");
+        run("2026-03-01T00:00:00Z", json!({ "advanceWatermark": true })).await;
+        assert_eq!(at().await, "2026-11-23T12:20:00Z", "never back");
+
+        let other = schedule(app, json!({ "name": "plain" })).await;
+        let refused = app.refused("createBackfill", days(&other, 2, json!({ "advanceWatermark": true }))).await;
+        assert_eq!(refused, ["INVALID_VALUE advanceWatermark"]);
     }
 }

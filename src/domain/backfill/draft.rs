@@ -46,6 +46,8 @@ pub struct BackfillDraft {
     pub priority: Option<i32>,
     /// See [`Backfill::order`].
     pub order: WindowOrder,
+    /// See [`Backfill::watermarks`].
+    pub watermarks: Watermarks,
     /// Makes a repeated request harmless.
     pub idempotency_key: Option<String>,
 }
@@ -61,6 +63,8 @@ pub struct NewBackfill {
     pub max_parallel: u32,
     /// See [`Backfill::priority`].
     pub priority: i32,
+    /// See [`Backfill::watermarks`].
+    pub watermarks: Watermarks,
     /// Makes a repeated request harmless.
     pub idempotency_key: Option<IdempotencyKey>,
 }
@@ -97,11 +101,17 @@ impl NewBackfill {
         }
         let live = schedule.map_or(MAX_PRIORITY, |schedule| schedule.template.priority);
         let priority = keep(priority(draft.priority, live), problems);
+        let none_to_move = schedule.is_some_and(|schedule| schedule.incremental.is_none());
+        if draft.watermarks == Watermarks::Move && none_to_move {
+            let message = "this schedule is not incremental and has no watermarks; leave this out";
+            problems.push(at.field("advance_watermark").problem(ProblemCode::InvalidValue, message));
+        }
         let at_key = at.field("idempotency_key");
         let idempotency_key =
             draft.idempotency_key.and_then(|key| keep(IdempotencyKey::parse(key, &at_key), problems));
         let (windows, max_parallel, priority) = (windows?, max_parallel?, priority?);
-        Some(Self { windows, order: draft.order, max_parallel, priority, idempotency_key })
+        let BackfillDraft { order, watermarks, .. } = draft;
+        Some(Self { windows, order, max_parallel, priority, watermarks, idempotency_key })
     }
 }
 
@@ -128,8 +138,9 @@ fn priority(asked_for: Option<i32>, live: i32) -> Result<i32, Problem> {
 impl Backfill {
     /// Whether it was made of the same request. Whoever left the priority open has asked for any.
     pub fn is_of(&self, new: &NewBackfill, priority: Option<i32>) -> bool {
-        let Self { windows, order, max_parallel, .. } = self;
+        let Self { windows, order, max_parallel, watermarks, .. } = self;
         (windows, order, max_parallel) == (&new.windows, &new.order, &new.max_parallel)
+            && *watermarks == new.watermarks
             && priority.is_none_or(|priority| priority == self.priority)
     }
 }

@@ -8,6 +8,7 @@ use super::payload;
 use crate::{
     domain::{
         backfill::{Backfill, BackfillDraft},
+        batch::Watermarks,
         id::BackfillId,
         problem::At,
     },
@@ -41,6 +42,11 @@ pub struct CreateBackfillInput {
     /// In which order its windows are begun.
     #[graphql(default_with = "BackfillOrder::OldestFirst")]
     order: BackfillOrder,
+    /// Whether the watermarks of the schedule, which must be incremental then, move once all windows have succeeded: those
+    /// of the jobs that every window has had, to `to`, though not past the time at which the first was begun. They never
+    /// move back, and one that was reset since stays.
+    #[graphql(default)]
+    advance_watermark: bool,
     /// Makes a repeated request harmless: the same key with the same input gives the schedule's first backfill again, with
     /// another input the user error `IDEMPOTENCY_CONFLICT`. At most 255 characters.
     idempotency_key: Option<String>,
@@ -158,6 +164,7 @@ impl From<CreateBackfillInput> for BackfillDraft {
             max_parallel: input.max_parallel,
             priority: input.priority,
             order: input.order.into(),
+            watermarks: if input.advance_watermark { Watermarks::Move } else { Watermarks::Stay },
             idempotency_key: input.idempotency_key,
         }
     }

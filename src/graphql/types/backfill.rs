@@ -8,6 +8,7 @@ use super::{batch::BatchNode, schedule::ScheduleNode, tenant::TenantNode};
 use crate::{
     domain::{
         backfill::{self, Backfill, BackfillState, BackfillWindow},
+        batch::Watermarks,
         list::Order,
         page::{ListKind, Page, PageArgs},
     },
@@ -158,6 +159,11 @@ impl BackfillNode {
     /// The priority of its batches: lower than the schedule's was, so that live batches go first.
     async fn priority(&self) -> i32 {
         self.0.priority
+    }
+
+    /// Whether the watermarks of the schedule move once all of its windows have succeeded. Else they stay where they are.
+    async fn advance_watermark(&self) -> bool {
+        self.0.watermarks == Watermarks::Move
     }
 
     /// Where it stands.

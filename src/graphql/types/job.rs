@@ -152,7 +152,7 @@ impl JobNode {
     }
 
     async fn effective_window(&self, ctx: &Context<'_>) -> Result<EffectiveWindow> {
-        Ok(self.job.effective_window(self.own_batch(ctx).await?.batch.window))
+        Ok(self.job.effective_window(&self.own_batch(ctx).await?.batch))
     }
 
     /// The attempts at it; no statement where there are none.
@@ -247,7 +247,7 @@ impl JobNode {
 
     /// The earliest point in the data that its worker must not ask for any more; null: it must ask for all that there is.
     async fn effective_until(&self, ctx: &Context<'_>) -> Option<Result<Since>> {
-        self.own_batch(ctx).await.map(|graph| graph.batch.until.map(Since::from)).transpose()
+        self.effective_window(ctx).await.map(|it| it.until.map(Since::from)).transpose()
     }
 
     /// The earliest point of change that its worker must use.
@@ -381,7 +381,7 @@ impl<'a> JobView<'a> {
     }
 
     fn effective_window(self) -> Option<EffectiveWindow> {
-        Some(self.job.effective_window(self.graph?.batch.window))
+        Some(self.job.effective_window(&self.graph?.batch))
     }
 
     /// Its edges, if it came with its batch and that with its edges.
@@ -447,7 +447,7 @@ impl AtHand for JobNode {
                 Some(())
             }),
             "effectiveUntil" => Self::part(|it, json| {
-                json.nullable(it.graph?.batch.until, Json::since);
+                json.nullable(it.effective_window()?.until, Json::since);
                 Some(())
             }),
             "effectiveUpdatedSince" => Self::part(|it, json| {

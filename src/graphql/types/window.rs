@@ -36,6 +36,11 @@ impl JobWindow {
         self.0.window.since.map(Since::from)
     }
 
+    /// The earliest point in the data that is not asked for any more: the batch's.
+    async fn until(&self) -> Option<Since> {
+        self.0.until.map(Since::from)
+    }
+
     /// Only records changed after this point, whatever dates they bear.
     async fn updated_since(&self) -> Option<Since> {
         self.0.window.updated_since.map(Since::from)
@@ -62,6 +67,7 @@ impl AtHand for JobWindow {
     fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
         Some(match asked.name() {
             "since" => Self::value(|it, json| json.nullable(it.window.since, Json::since)),
+            "until" => Self::value(|it, json| json.nullable(it.until, Json::since)),
             "updatedSince" => Self::value(|it, json| json.nullable(it.window.updated_since, Json::since)),
             "sinceOrigin" => Self::value(|it, json| json.choice(WindowOrigin::from(it.since_origin))),
             "updatedSinceOrigin" => {

@@ -10,7 +10,7 @@ use super::{
         runs::{Ledger, Reran},
         wakeups::Topic,
     },
-    told,
+    told, watermarks,
 };
 use crate::{
     domain::{
@@ -67,7 +67,12 @@ impl Services {
         let recorded = backfill_windows::counts(db, Scope::SLUICE, &[id]).await?.remove(&id);
         let change = match backfill.work(recorded.unwrap_or_default()) {
             Work::None => return Ok(Moved::No),
-            Work::End(outcome) => Some(backfill.end(outcome, now)),
+            Work::End(outcome) => {
+                if outcome == Outcome::Succeeded {
+                    watermarks::advance(db, &backfill, now).await?;
+                }
+                Some(backfill.end(outcome, now))
+            }
             Work::Begin(most) => self.begin_windows(db, &mut backfill, most, now).await?,
         };
         self.write_backfill(db, &backfill, left, change, &Actor::Sluice).await?;

@@ -1,6 +1,7 @@
 //! Backfills: making, steering and reading them. What makes them go on is in [`advance`].
 
 mod advance;
+mod watermarks;
 mod windows;
 
 use std::{collections::HashMap, sync::Arc};
@@ -141,6 +142,7 @@ impl Services {
             order: new.order,
             max_parallel: new.max_parallel,
             priority: new.priority,
+            watermarks: new.watermarks,
             state: BackfillState::Running,
             begun: 0,
             version: 1,
