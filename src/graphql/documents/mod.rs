@@ -342,13 +342,13 @@ mod tests {
             assert!(!is_kept(&mutation(input(written))), "{written}");
         }
         assert!(is_kept("mutation { claimJobs(input: { worker: \"w\" }) { claims { credentials lease } } }"));
-        let complete = |lease| {
+        let complete = |variables, lease| {
             format!(
-                "mutation ($lease: String!) {{ completeJob(input: {{ lease: {lease} }}) {{ userErrors {{ code }} }} }}"
+                "mutation {variables} {{ completeJob(input: {{ lease: {lease} }}) {{ userErrors {{ code }} }} }}"
             )
         };
-        assert!(!is_kept(&complete("\"lease_x\"")));
-        assert!(is_kept(&complete("$lease")));
+        assert!(!is_kept(&complete("", "\"lease_x\"")));
+        assert!(is_kept(&complete("($lease: String!)", "$lease")));
         let by_variable =
             mutation(input("credentials: $secret")).replacen("mutation", "mutation ($secret: JSON)", 1);
         assert!(is_kept(&by_variable), "{by_variable}");
