@@ -8,8 +8,8 @@ use crate::services::{Services, wakeups::Topic};
 
 /// How long to sleep while no backfill is under way: a wake-up of another server may have got lost.
 const POLL: TimeDelta = TimeDelta::seconds(30);
-/// How often backfills are looked after that wait for a batch to end.
-const HELD: TimeDelta = TimeDelta::seconds(1);
+/// The same while backfills wait for batches to end.
+const HELD: TimeDelta = TimeDelta::seconds(10);
 /// How long to wait before the database is asked again that has not answered.
 const RETRY: TimeDelta = TimeDelta::seconds(1);
 

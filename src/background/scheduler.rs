@@ -8,8 +8,8 @@ use crate::services::{NextDue, Services, wakeups::Topic};
 
 /// How long to sleep when nothing is known to be due before: a wake-up of another server may have got lost.
 const POLL: TimeDelta = TimeDelta::seconds(30);
-/// How often a firing that waits for a batch to end is looked after.
-const HELD: TimeDelta = TimeDelta::seconds(1);
+/// The same while a firing waits for a batch to end.
+const HELD: TimeDelta = TimeDelta::seconds(10);
 /// How long to wait before the database is asked again that has not answered.
 const RETRY: TimeDelta = TimeDelta::seconds(1);
 

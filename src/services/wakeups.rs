@@ -24,8 +24,8 @@ impl Topic {
     pub const ALL: [Self; 5] = [Self::Work, Self::History, Self::Access, Self::Schedules, Self::Backfills];
     /// What a change of a batch changes.
     pub const OF_BATCHES: [Self; 2] = [Self::Work, Self::History];
-    /// What the end of a batch changes that is a window of a backfill.
-    pub const OF_WINDOWS: [Self; 3] = [Self::Work, Self::History, Self::Backfills];
+    /// What the end of a batch of a schedule changes: a firing may have waited for it, or a backfill.
+    pub const OF_SCHEDULED: [Self; 4] = [Self::Work, Self::History, Self::Schedules, Self::Backfills];
 
     /// The name that goes to other servers.
     pub fn name(self) -> &'static str {

@@ -4,11 +4,10 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select,
-    sea_query::{Expr, ExprTrait, Query, UnionType},
+    QueryTrait, Select, Statement,
+    sea_query::{Expr, Query, UnionType},
 };
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::{
     Error, Guarded, Written,
@@ -25,10 +24,7 @@ use crate::{
         problem::ProblemCode,
         text::IdempotencyKey,
     },
-    entity::{
-        batch,
-        firing::{ActiveModel, Column, Entity, Model},
-    },
+    entity::firing::{ActiveModel, Column, Entity, Model},
 };
 
 /// A statement has at most 32,766 parameters on SQLite, and a row 11 columns.
@@ -111,35 +107,46 @@ pub async fn queued(db: &impl ConnectionTrait, schedule: ScheduleId) -> Result<O
     row.map(Firing::try_from).transpose()
 }
 
-/// The firings that wait.
+/// What there is to do for schedules.
 #[derive(Debug, Default)]
-pub struct Waiting {
-    /// The schedules whose firing waits for nothing any more: their batches have ended.
+pub struct Pending {
+    /// Those that are due first, each with the instant at which it is, UTC, the first of them first.
+    pub due: Vec<(DateTime<Utc>, ScheduleId)>,
+    /// Those whose firing waits for nothing any more: their batches have ended.
     pub released: Vec<ScheduleId>,
-    /// How many others there are, of those that were looked at.
+    /// How many others have a firing that waits, of those that were looked at.
     pub held: usize,
 }
 
-/// The firings that wait, those first that need not any more.
-pub async fn waiting(db: &impl ConnectionTrait, most: u64) -> Result<Waiting, Error> {
-    let active = Query::select()
-        .expr(Expr::val(1))
-        .from(batch::Entity)
-        .and_where(Expr::cust(ACTIVE))
-        .and_where(Expr::col((batch::Entity, batch::Column::ScheduleId)).equals((Entity, Column::ScheduleId)))
-        .to_owned();
-    let rows: Vec<(Uuid, bool)> = Entity::find()
-        .select_only()
-        .column(Column::ScheduleId)
-        .expr_as(Expr::exists(active), "held")
-        .filter(Expr::cust("outcome = 'queued'"))
-        .order_by_asc(Expr::cust("2"))
-        .limit(most)
-        .into_tuple()
-        .all(db)
-        .await?;
-    let released = rows.iter().filter(|(_, held)| !held).map(|(id, _)| ScheduleId::from_uuid(*id)).collect();
-    Ok(Waiting { released, held: rows.iter().filter(|(_, held)| *held).count() })
+/// The schedules that are due first, and those that have a firing that waits: of each kind so many. One statement,
+/// since a server asks each time it wakes up. `SELECT`s in a FROM of their own, since a part of a UNION can't have an
+/// order and a limit.
+pub async fn pending(db: &impl ConnectionTrait, most: u64) -> Result<Pending, Error> {
+    let sql = format!(
+        "SELECT id, next_at, held FROM (
+            SELECT id, next_at, CAST(NULL AS boolean) AS held FROM schedules
+            WHERE next_at IS NOT NULL ORDER BY next_at, id LIMIT {most}
+        ) AS due
+        UNION ALL
+        SELECT id, next_at, held FROM (
+            SELECT schedule_id AS id, CAST(NULL AS timestamp with time zone) AS next_at, EXISTS (
+                SELECT 1 FROM batches WHERE {ACTIVE} AND batches.schedule_id = firings.schedule_id
+            ) AS held FROM firings
+            WHERE outcome = 'queued' ORDER BY 3 LIMIT {most}
+        ) AS waiting"
+    );
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let mut pending = Pending::default();
+    for row in db.query_all_raw(statement).await? {
+        let id = ScheduleId::from_uuid(row.try_get("", "id")?);
+        match (row.try_get("", "next_at")?, row.try_get("", "held")?) {
+            (Some(next_at), _) => pending.due.push((next_at, id)),
+            (None, Some(true)) => pending.held += 1,
+            (None, Some(false) | None) => pending.released.push(id),
+        }
+    }
+    pending.due.sort_unstable();
+    Ok(pending)
 }
 
 /// Adds records. `Duplicate` when one of them is there already.

@@ -80,24 +80,6 @@ pub async fn keep_incremental(
     Ok(rows.into_iter().map(ScheduleId::from_uuid).collect())
 }
 
-/// The schedules that are due first, each with the instant at which it is, UTC.
-pub async fn first_due(
-    db: &impl ConnectionTrait,
-    most: u64,
-) -> Result<Vec<(ScheduleId, DateTime<Utc>)>, Error> {
-    let rows: Vec<(Uuid, DateTime<Utc>)> = Entity::find()
-        .select_only()
-        .columns([Column::Id, Column::NextAt])
-        .filter(Column::NextAt.is_not_null())
-        .order_by_asc(Column::NextAt)
-        .order_by_asc(Column::Id)
-        .limit(most)
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(rows.into_iter().map(|(id, next_at)| (ScheduleId::from_uuid(id), next_at)).collect())
-}
-
 /// The rows of a page, in the order in which it is walked.
 pub async fn page(
     db: &impl ConnectionTrait,

@@ -187,7 +187,7 @@ impl Services {
         let mut backfill = backfills::lock(db, scope, id).await?.ok_or_else(|| not_found("backfill"))?;
         self.cancel_locked(db, &mut backfill, &caller.actor()).await?;
         transaction.commit().await?;
-        self.wakeups.changed(&Topic::OF_WINDOWS);
+        self.wakeups.changed(&Topic::OF_SCHEDULED);
         Ok(backfill)
     }
 

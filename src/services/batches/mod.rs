@@ -340,7 +340,7 @@ impl Services {
                 let event = NewEvent { at: self.now(), ..told(caller.actor(), &batch, Change::BatchDeleted) };
                 events::append(transaction.db(), &[event]).await?;
                 transaction.commit().await?;
-                self.wakeups.changed(&[Topic::History, Topic::Backfills]);
+                self.wakeups.changed(&Topic::OF_SCHEDULED);
                 Ok(seen)
             }
             (None, _) | (_, Guarded::Changed) => Err(lost_race("this batch was changed just now")),

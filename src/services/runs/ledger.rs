@@ -116,27 +116,25 @@ impl Ledger {
         Ok(topics)
     }
 
-    /// Has the windows of backfills stand where their batches do, as far as these have ended or begun again.
+    /// Has the windows of backfills stand where their batches do, as far as these have ended or begun again. Says who
+    /// is to be woken.
     async fn follow_windows(
         &self,
         db: &impl Db,
         batches: &[Batch],
     ) -> Result<&'static [Topic], store::Error> {
-        let of_backfills: Vec<&Batch> =
-            batches.iter().filter(|batch| batch.origin.backfill().is_some()).collect();
-        if of_backfills.is_empty() {
-            return Ok(&Topic::OF_BATCHES);
-        }
         let turned = self.events.iter().filter(|event| turns_a_window(&event.change));
         let turned: HashSet<BatchId> = turned.filter_map(|event| event.subject.batch()).collect();
+        let turned = || batches.iter().filter(|batch| turned.contains(&batch.id));
         let mut windows: HashMap<WindowStatus, Vec<BatchId>> = HashMap::new();
-        for batch in of_backfills.iter().filter(|batch| turned.contains(&batch.id)) {
+        for batch in turned().filter(|batch| batch.origin.backfill().is_some()) {
             windows.entry(WindowStatus::of(&batch.state)).or_default().push(batch.id);
         }
         for (status, ids) in &windows {
             backfill_windows::follow(db, ids, *status).await?;
         }
-        Ok(if windows.is_empty() { &Topic::OF_BATCHES } else { &Topic::OF_WINDOWS })
+        let of_schedules = turned().any(|batch| batch.origin.schedule().is_some());
+        Ok(if of_schedules { &Topic::OF_SCHEDULED } else { &Topic::OF_BATCHES })
     }
 }
 

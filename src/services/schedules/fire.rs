@@ -2,6 +2,7 @@
 //! has waited. Whoever makes one fire holds the lock of its row, so that any number of servers may do so at once.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 
 use super::super::{Error, Services, not_found, runs::Ledger, wakeups::Topic};
 use crate::{
@@ -17,11 +18,17 @@ use crate::{
         schedule::{OverlapPolicy, Schedule, ScheduleState},
         text::IdempotencyKey,
     },
-    store::{self, Db, Guarded, Written, batches, events, firings, schedules},
+    store::{
+        self, Db, Guarded, Written, batches, events,
+        firings::{self, Pending},
+        schedules,
+    },
 };
 
 /// The most schedules that are looked at in one go.
 const AT_ONCE: u64 = 100;
+/// How many of them fire at the same time. Each waits for the database most of the time, and needs a connection.
+const SIDE_BY_SIDE: usize = 4;
 /// The most firings of a schedule that one transaction settles.
 const STEP: usize = 500;
 
@@ -41,30 +48,36 @@ impl Services {
     /// Makes all schedules fire that are due. Any number of servers may do so at once.
     pub async fn fire_schedules(&self) -> Result<NextDue, Error> {
         loop {
-            let first = schedules::first_due(self.store.reader(), AT_ONCE).await?;
-            let waiting = firings::waiting(self.store.reader(), AT_ONCE).await?;
+            let Pending { due, released, held } = firings::pending(self.store.reader(), AT_ONCE).await?;
             let now = self.now();
-            let due: Vec<ScheduleId> = first.iter().filter(|(_, at)| *at <= now).map(|(id, _)| *id).collect();
-            if due.is_empty() && waiting.released.is_empty() {
-                return Ok(NextDue { at: first.first().map(|(_, at)| *at), held: waiting.held });
+            let first = due.first().map(|(at, _)| *at);
+            let due = due.into_iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id);
+            let due: Vec<ScheduleId> = due.collect();
+            if due.is_empty() && released.is_empty() {
+                return Ok(NextDue { at: first, held });
             }
-            let mut moved = 0;
+            let mut moves: Vec<BoxFuture<'_, usize>> = Vec::with_capacity(due.len() + released.len());
             for id in due {
-                moved += self.one_of_many(id, self.fire_schedule(id).await);
+                moves.push(self.one_of_many(id, self.fire_schedule(id)).boxed());
             }
-            for id in waiting.released {
-                moved += self.one_of_many(id, self.release_firing(id).await);
+            for id in released {
+                moves.push(self.one_of_many(id, self.release_firing(id)).boxed());
             }
-            if moved == 0 {
+            let moved = stream::iter(moves).buffer_unordered(SIDE_BY_SIDE);
+            if moved.fold(0, async |sum, moved| sum + moved).await == 0 {
                 // Other servers are at it, or something is wrong with all of them.
-                return Ok(NextDue { at: Some(now + BREATH), held: waiting.held });
+                return Ok(NextDue { at: Some(now + BREATH), held });
             }
         }
     }
 
     /// What went wrong with one schedule must not keep others from firing.
-    fn one_of_many(&self, id: ScheduleId, fired: Result<Moved, Error>) -> usize {
-        match fired {
+    async fn one_of_many(
+        &self,
+        id: ScheduleId,
+        fired: impl Future<Output = Result<Moved, Error>> + Send,
+    ) -> usize {
+        match fired.await {
             Ok(Moved::Yes) => 1,
             Ok(Moved::No) => 0,
             Err(error) => {

@@ -4,13 +4,16 @@ use std::sync::{Arc, Mutex};
 
 use sea_orm::metric::Info;
 
+/// How statements begin that the server sends when it comes to it, whatever is asked of it meanwhile: it tells other
+/// servers of a change, and looks what there is to do for schedules and for backfills.
+const BESIDE: [&str; 3] = ["SELECT pg_notify(", "SELECT id, next_at, held FROM", "SELECT id, ready FROM"];
+
 #[derive(Clone, Default)]
 pub struct Statements(Arc<Mutex<Vec<String>>>);
 
 impl Statements {
     pub fn record(&self, info: &Info<'_>) {
-        // Other servers are told of a change when it is done, by whoever comes to it.
-        if info.statement.sql.contains("pg_notify(") {
+        if BESIDE.iter().any(|beside| info.statement.sql.starts_with(beside)) {
             return;
         }
         self.0.lock().unwrap().push(info.statement.sql.clone());
