@@ -39,7 +39,7 @@ pub struct ServeArgs {
     /// The most operations in one request, as a JSON list; 1: none may be sent as a list
     #[arg(long, env = "SLUICE_MAX_OPERATIONS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     max_operations: u16,
-    /// How long a query or a mutation may take, in seconds
+    /// How long a query, a mutation or one result of a subscription may take, in seconds
     #[arg(long, env = "SLUICE_MAX_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=3600))]
     max_seconds: u16,
     /// The most requests that a token may have under way at once. A worker that waits for work has one
