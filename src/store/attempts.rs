@@ -3,8 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{OnConflict, SimpleExpr},
 };
 use serde_json::Value;
@@ -12,7 +11,7 @@ use serde_json::Value;
 use super::{
     Error,
     keys::{is_any_of, seen_in},
-    many::Update,
+    many::{Insert, Kind, Update},
 };
 use crate::{
     domain::{
@@ -27,9 +26,6 @@ use crate::{
         job, output,
     },
 };
-
-/// A statement has at most 32,766 parameters on SQLite, and a row 17 columns.
-const ROWS_PER_INSERT: usize = 1024;
 
 /// The attempts with these leases, in no order.
 pub async fn by_leases(db: &impl ConnectionTrait, leases: &[LeaseHash]) -> Result<Vec<Attempt>, Error> {
@@ -98,49 +94,72 @@ pub async fn next_expiry(db: &impl ConnectionTrait) -> Result<Option<DateTime<Ut
     Ok(next.map(|row| row.expires_at))
 }
 
-/// Adds attempts.
+/// Adds attempts that have just started.
 pub async fn insert(db: &impl ConnectionTrait, attempts: &[Attempt]) -> Result<(), Error> {
-    for chunk in attempts.chunks(ROWS_PER_INSERT) {
-        let rows = chunk.iter().map(|attempt| row(attempt).into_active_model());
-        Entity::insert_many(rows).exec_without_returning(db).await?;
-    }
-    Ok(())
+    const INSERT: Insert = Insert {
+        table: "attempts",
+        columns: &[
+            ("job_id", Kind::Uuid),
+            ("number", Kind::Int),
+            ("batch_id", Kind::Uuid),
+            ("lease_hash", Kind::Bytes),
+            ("worker", Kind::Text),
+            ("started_at", Kind::Time),
+            ("lease_seconds", Kind::Int),
+            ("expires_at", Kind::Time),
+        ],
+    };
+    let values = |attempt: &Attempt| -> Vec<sea_orm::Value> {
+        vec![
+            attempt.job_id.uuid().into(),
+            attempt.number.into(),
+            attempt.batch_id.uuid().into(),
+            attempt.lease_hash.bytes().to_vec().into(),
+            (&*attempt.worker).into(),
+            attempt.started_at.into(),
+            attempt.lease_duration.seconds().into(),
+            attempt.expires_at.into(),
+        ]
+    };
+    INSERT.run(db, &attempts.iter().map(values).collect::<Vec<_>>()).await
 }
 
 /// Writes how attempts have ended, or how far they are. They must not have ended before.
 pub async fn update(db: &impl ConnectionTrait, attempts: &[&Attempt]) -> Result<(), Error> {
     const UPDATE: Update = Update {
         table: "attempts",
-        keys: &["job_id", "number"],
+        keys: &[("job_id", Kind::Uuid), ("number", Kind::Int)],
         columns: &[
-            "expires_at",
-            "finished_at",
-            "outcome",
-            "error_code",
-            "error_message",
-            "records",
-            "bytes",
-            "total",
-            "message",
-            "progress_at",
+            ("expires_at", Kind::Time),
+            ("finished_at", Kind::Time),
+            ("outcome", Kind::Text),
+            ("error_code", Kind::Text),
+            ("error_message", Kind::Text),
+            ("records", Kind::BigInt),
+            ("bytes", Kind::BigInt),
+            ("total", Kind::BigInt),
+            ("message", Kind::Text),
+            ("progress_at", Kind::Time),
         ],
         guard: "attempts.outcome IS NULL",
     };
-    let values = |attempt: &&Attempt| {
-        let row = row(attempt);
+    let values = |attempt: &&Attempt| -> Vec<sea_orm::Value> {
+        let end = attempt.end.as_ref();
+        let error = end.and_then(|end| end.error.as_ref());
+        let progress = attempt.progress.as_ref();
         vec![
             attempt.job_id.uuid().into(),
             attempt.number.into(),
             attempt.expires_at.into(),
-            row.finished_at.into(),
-            row.outcome.into(),
-            row.error_code.into(),
-            row.error_message.into(),
-            row.records.into(),
-            row.bytes.into(),
-            row.total.into(),
-            row.message.into(),
-            row.progress_at.into(),
+            end.map(|end| end.at).into(),
+            end.map(|end| end.outcome.name()).into(),
+            error.map(|error| &*error.code).into(),
+            error.map(|error| &*error.message).into(),
+            progress.and_then(|progress| progress.records).into(),
+            progress.and_then(|progress| progress.bytes).into(),
+            progress.and_then(|progress| progress.total).into(),
+            progress.and_then(|progress| progress.message.as_deref()).into(),
+            progress.map(|progress| progress.at).into(),
         ]
     };
     UPDATE.run(db, &attempts.iter().map(values).collect::<Vec<_>>()).await
@@ -177,31 +196,6 @@ pub async fn forget_outputs(db: &impl ConnectionTrait, jobs: &[JobId]) -> Result
     }
     output::Entity::delete_many().filter(is_any_of(output::Column::JobId, jobs)).exec(db).await?;
     Ok(())
-}
-
-fn row(attempt: &Attempt) -> Model {
-    let end = attempt.end.as_ref();
-    let error = end.and_then(|end| end.error.as_ref());
-    let progress = attempt.progress.as_ref();
-    Model {
-        job_id: attempt.job_id.uuid(),
-        number: attempt.number,
-        batch_id: attempt.batch_id.uuid(),
-        lease_hash: attempt.lease_hash.bytes().to_vec(),
-        worker: attempt.worker.to_string(),
-        started_at: attempt.started_at,
-        lease_seconds: attempt.lease_duration.seconds(),
-        expires_at: attempt.expires_at,
-        finished_at: end.map(|end| end.at),
-        outcome: end.map(|end| end.outcome.name().to_owned()),
-        error_code: error.map(|error| error.code.to_string()),
-        error_message: error.map(|error| error.message.to_string()),
-        records: progress.and_then(|progress| progress.records),
-        bytes: progress.and_then(|progress| progress.bytes),
-        total: progress.and_then(|progress| progress.total),
-        message: progress.and_then(|progress| progress.message.as_deref().map(str::to_owned)),
-        progress_at: progress.map(|progress| progress.at),
-    }
 }
 
 impl TryFrom<Model> for Attempt {

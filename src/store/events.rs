@@ -4,14 +4,17 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveValue::{NotSet, Set},
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Select, Statement,
     sea_query::{Expr, ExprTrait, Order as SqlOrder, Query, SimpleExpr},
 };
 use serde_json::{Map, Value, json};
 
-use super::{Error, keys::seen_in};
+use super::{
+    Error,
+    keys::seen_in,
+    many::{Insert, Kind},
+};
 use crate::{
     domain::{
         access::Scope,
@@ -25,20 +28,43 @@ use crate::{
     },
     entity::{
         backfill,
-        event::{ActiveModel, Column, Entity, Model},
+        event::{Column, Entity, Model},
         job,
     },
 };
 
-/// A statement has at most 32,766 parameters on SQLite, and a row 10 columns.
-const ROWS_PER_INSERT: usize = 2048;
-
 /// Appends events, in this order.
 pub async fn append(db: &impl ConnectionTrait, events: &[NewEvent]) -> Result<(), Error> {
-    for chunk in events.chunks(ROWS_PER_INSERT) {
-        Entity::insert_many(chunk.iter().map(row)).exec_without_returning(db).await?;
-    }
-    Ok(())
+    const INSERT: Insert = Insert {
+        table: "events",
+        columns: &[
+            ("at", Kind::Time),
+            ("kind", Kind::Text),
+            ("actor", Kind::Text),
+            ("tenant_id", Kind::Uuid),
+            ("batch_id", Kind::Uuid),
+            ("job_id", Kind::Uuid),
+            ("schedule_id", Kind::Uuid),
+            ("backfill_id", Kind::Uuid),
+            ("attempt", Kind::Int),
+            ("data", Kind::Json),
+        ],
+    };
+    let values = |event: &NewEvent| -> Vec<sea_orm::Value> {
+        vec![
+            event.at.into(),
+            event.change.kind().name().into(),
+            event.actor.to_string().into(),
+            event.tenant_id.uuid().into(),
+            event.subject.batch().map(BatchId::uuid).into(),
+            event.subject.job().map(JobId::uuid).into(),
+            event.subject.schedule().map(ScheduleId::uuid).into(),
+            event.subject.backfill().map(BackfillId::uuid).into(),
+            event.change.attempt().into(),
+            data(&event.change).into(),
+        ]
+    };
+    INSERT.run(db, &events.iter().map(values).collect::<Vec<_>>()).await
 }
 
 /// The events after this position that the filter lets through, in order.
@@ -170,23 +196,6 @@ pub async fn rebase(db: &impl ConnectionTrait) -> Result<(), Error> {
         db.execute_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
     }
     Ok(())
-}
-
-fn row(event: &NewEvent) -> ActiveModel {
-    ActiveModel {
-        id: NotSet,
-        xact: NotSet,
-        at: Set(event.at),
-        kind: Set(event.change.kind().name().into()),
-        actor: Set(event.actor.to_string()),
-        tenant_id: Set(event.tenant_id.uuid()),
-        batch_id: Set(event.subject.batch().map(BatchId::uuid)),
-        job_id: Set(event.subject.job().map(JobId::uuid)),
-        schedule_id: Set(event.subject.schedule().map(ScheduleId::uuid)),
-        backfill_id: Set(event.subject.backfill().map(BackfillId::uuid)),
-        attempt: Set(event.change.attempt()),
-        data: Set(data(&event.change)),
-    }
 }
 
 /// What a change holds beside the attempt.

@@ -16,7 +16,7 @@ use super::{
     batches,
     columns::read_all,
     keys::{CHUNK, is_any_of},
-    many::{Update, parameters},
+    many::{Kind, Update, parameters},
 };
 use crate::{
     domain::{
@@ -56,15 +56,15 @@ pub async fn lock_by_leases(db: &impl Db, leases: &[LeaseHash]) -> Result<Vec<Ba
 pub async fn write_batches(db: &impl ConnectionTrait, batches: &[Batch]) -> Result<(), Error> {
     const UPDATE: Update = Update {
         table: "batches",
-        keys: &["id"],
+        keys: &[("id", Kind::Uuid)],
         columns: &[
-            "status",
-            "version",
-            "started_at",
-            "finished_at",
-            "updated_at",
-            "unfinished",
-            "unsuccessful",
+            ("status", Kind::Text),
+            ("version", Kind::Int),
+            ("started_at", Kind::Time),
+            ("finished_at", Kind::Time),
+            ("updated_at", Kind::Time),
+            ("unfinished", Kind::Int),
+            ("unsuccessful", Kind::Int),
         ],
         guard: "batches.version < new.version",
     };
@@ -87,15 +87,15 @@ pub async fn write_batches(db: &impl ConnectionTrait, batches: &[Batch]) -> Resu
 pub async fn write_jobs(db: &impl ConnectionTrait, jobs: &[&Job]) -> Result<(), Error> {
     const UPDATE: Update = Update {
         table: "jobs",
-        keys: &["id"],
+        keys: &[("id", Kind::Uuid)],
         columns: &[
-            "status",
-            "attempt",
-            "not_before",
-            "started_at",
-            "finished_at",
-            "entered_at",
-            "published_at",
+            ("status", Kind::Text),
+            ("attempt", Kind::Int),
+            ("not_before", Kind::Time),
+            ("started_at", Kind::Time),
+            ("finished_at", Kind::Time),
+            ("entered_at", Kind::Time),
+            ("published_at", Kind::Time),
         ],
         guard: "jobs.status = 'running'",
     };
@@ -204,8 +204,8 @@ pub async fn satisfy(
 ) -> Result<(), Error> {
     const UPDATE: Update = Update {
         table: "jobs",
-        keys: &["id"],
-        columns: &["status", "unsatisfied", "entered_at"],
+        keys: &[("id", Kind::Uuid)],
+        columns: &[("status", Kind::Text), ("unsatisfied", Kind::Int), ("entered_at", Kind::Time)],
         guard: "jobs.status = 'blocked' AND jobs.unsatisfied > new.unsatisfied",
     };
     let (ready, blocked): (Vec<&Waiting>, Vec<&Waiting>) =
@@ -216,8 +216,8 @@ pub async fn satisfy(
     UPDATE.run(db, &ready.iter().map(values).collect::<Vec<_>>()).await?;
     const COUNT_DOWN: Update = Update {
         table: "jobs",
-        keys: &["id"],
-        columns: &["unsatisfied"],
+        keys: &[("id", Kind::Uuid)],
+        columns: &[("unsatisfied", Kind::Int)],
         guard: "jobs.status = 'blocked' AND jobs.unsatisfied > new.unsatisfied",
     };
     let values = |job: &&Waiting| -> Vec<Value> {
@@ -307,8 +307,15 @@ pub async fn start_over(
 ) -> Result<(), Error> {
     const UPDATE: Update = Update {
         table: "jobs",
-        keys: &["id"],
-        columns: &["status", "unsatisfied", "attempt", "started_at", "finished_at", "entered_at"],
+        keys: &[("id", Kind::Uuid)],
+        columns: &[
+            ("status", Kind::Text),
+            ("unsatisfied", Kind::Int),
+            ("attempt", Kind::Int),
+            ("started_at", Kind::Time),
+            ("finished_at", Kind::Time),
+            ("entered_at", Kind::Time),
+        ],
         guard: "jobs.status IN ('failed', 'skipped', 'canceled')",
     };
     let never = || Value::from(None::<DateTime<Utc>>);
