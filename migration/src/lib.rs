@@ -24,6 +24,7 @@ mod m0015_schedule_events;
 mod m0016_server_secrets;
 mod m0017_watermarks;
 mod m0018_backfills;
+mod m0020_lanes;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_server_secrets::Migration),
             Box::new(m0017_watermarks::Migration),
             Box::new(m0018_backfills::Migration),
+            Box::new(m0020_lanes::Migration),
         ]
     }
 }

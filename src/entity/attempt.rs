@@ -25,6 +25,7 @@ pub struct Model {
     pub total: Option<i64>,
     pub message: Option<String>,
     pub progress_at: Option<DateTimeUtc>,
+    pub connection_id: Uuid,
 }
 
 /// Rows are joined by hand, where the store needs it.

@@ -12,6 +12,7 @@ pub mod event;
 pub mod firing;
 pub mod job;
 pub mod output;
+pub mod ready_job;
 pub mod schedule;
 pub mod secret_key;
 pub mod server_secret;

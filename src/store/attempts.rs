@@ -3,52 +3,87 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, RelationDef, Select,
+    prelude::DateTimeUtc,
     sea_query::{OnConflict, SimpleExpr},
 };
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{
-    Error,
+    Db, Error,
+    columns::{Columns, read_all},
+    jobs,
     keys::{is_any_of, seen_in},
-    many::{Insert, Kind, Update},
+    many::{Changes, Insert, Kind, Row, Update, each, same},
 };
 use crate::{
     domain::{
         access::Scope,
         attempt::{Attempt, AttemptEnd, AttemptOutcome, JobError, Progress},
-        id::{BatchId, JobId},
+        id::{BatchId, ConnectionId, JobId},
+        job::Job,
         lease::{LeaseDuration, LeaseHash},
         text::{Message, Text},
     },
     entity::{
-        attempt::{Column, Entity, Model},
+        attempt::{Column, Entity},
         job, output,
     },
 };
 
-/// The attempts with these leases, in no order.
-pub async fn by_leases(db: &impl ConnectionTrait, leases: &[LeaseHash]) -> Result<Vec<Attempt>, Error> {
-    let rows = Entity::find().filter(with_leases(leases)).all(db).await?;
-    rows.into_iter().map(Attempt::try_from).collect()
+/// The columns of which an [`Attempt`] is made, in the order in which [`attempt`] reads them.
+const COLUMNS: [Column; 17] = [
+    Column::JobId,
+    Column::Number,
+    Column::BatchId,
+    Column::LeaseHash,
+    Column::Worker,
+    Column::StartedAt,
+    Column::LeaseSeconds,
+    Column::ExpiresAt,
+    Column::FinishedAt,
+    Column::Outcome,
+    Column::ErrorCode,
+    Column::ErrorMessage,
+    Column::Records,
+    Column::Bytes,
+    Column::Total,
+    Column::Message,
+    Column::ProgressAt,
+];
+
+/// The attempts with these leases, each with its job, in no order.
+pub async fn with_jobs(db: &impl Db, leases: &[LeaseHash]) -> Result<Vec<(Attempt, Job)>, Error> {
+    let of_job: RelationDef = job::Entity::belongs_to(Entity).from(job::Column::Id).to(Column::JobId).into();
+    let select =
+        jobs::select().columns(COLUMNS).join(JoinType::InnerJoin, of_job).filter(with_leases(leases));
+    read_all(db, &select.into_query(), |columns| {
+        let job = jobs::job(columns)?;
+        Ok((attempt(columns)?, job))
+    })
+    .await
 }
 
 /// The attempts with these leases that have neither ended nor expired, locked until the transaction
 /// ends. Always in the same order, so that nobody waits in a circle.
 pub async fn lock_running(
-    db: &impl ConnectionTrait,
+    db: &impl Db,
     leases: &[LeaseHash],
     now: DateTime<Utc>,
 ) -> Result<Vec<Attempt>, Error> {
-    let rows = Entity::find()
+    let running = select()
         .filter(with_leases(leases))
         .filter(Column::Outcome.is_null())
         .filter(Column::ExpiresAt.gt(now))
         .order_by_asc(Column::JobId)
-        .lock_exclusive()
-        .all(db)
-        .await?;
-    rows.into_iter().map(Attempt::try_from).collect()
+        .lock_exclusive();
+    read_all(db, &running.into_query(), attempt).await
+}
+
+fn select() -> Select<Entity> {
+    Entity::find().select_only().columns(COLUMNS)
 }
 
 /// `lease_hash IN (leases…)`, filled up like [`any_of`](super::keys::any_of) does.
@@ -59,10 +94,10 @@ pub(super) fn with_leases(leases: &[LeaseHash]) -> SimpleExpr {
 }
 
 /// The attempts at these jobs, oldest first.
-pub async fn of_jobs(db: &impl ConnectionTrait, scope: Scope, jobs: &[JobId]) -> Result<Vec<Attempt>, Error> {
-    let select = Entity::find().filter(of_seen_jobs(Column::JobId, scope, jobs));
-    let rows = select.order_by_asc(Column::JobId).order_by_asc(Column::Number).all(db).await?;
-    rows.into_iter().map(Attempt::try_from).collect()
+pub async fn of_jobs(db: &impl Db, scope: Scope, jobs: &[JobId]) -> Result<Vec<Attempt>, Error> {
+    let select = select().filter(of_seen_jobs(Column::JobId, scope, jobs));
+    let select = select.order_by_asc(Column::JobId).order_by_asc(Column::Number);
+    read_all(db, &select.into_query(), attempt).await
 }
 
 /// Rows of those of these jobs that the scope contains. `job_id` is the column with the id of the row's job.
@@ -94,26 +129,28 @@ pub async fn next_expiry(db: &impl ConnectionTrait) -> Result<Option<DateTime<Ut
     Ok(next.map(|row| row.expires_at))
 }
 
-/// Adds attempts that have just started.
-pub async fn insert(db: &impl ConnectionTrait, attempts: &[Attempt]) -> Result<(), Error> {
-    const INSERT: Insert = Insert {
+/// Adds attempts that have just started, each with the connection that its job uses.
+pub fn insert(changes: &mut Changes, attempts: &[(Attempt, ConnectionId)]) {
+    static INSERT: Insert = Insert {
         table: "attempts",
         columns: &[
-            ("job_id", Kind::Uuid),
-            ("number", Kind::Int),
-            ("batch_id", Kind::Uuid),
-            ("lease_hash", Kind::Bytes),
-            ("worker", Kind::Text),
-            ("started_at", Kind::Time),
-            ("lease_seconds", Kind::Int),
-            ("expires_at", Kind::Time),
+            each("job_id", Kind::Uuid),
+            each("number", Kind::Int),
+            each("batch_id", Kind::Uuid),
+            each("connection_id", Kind::Uuid),
+            each("lease_hash", Kind::Bytes),
+            same("worker", Kind::Text),
+            same("started_at", Kind::Time),
+            same("lease_seconds", Kind::Int),
+            same("expires_at", Kind::Time),
         ],
     };
-    let values = |attempt: &Attempt| -> Vec<sea_orm::Value> {
+    let values = |(attempt, connection): &(Attempt, ConnectionId)| -> Row {
         vec![
             attempt.job_id.uuid().into(),
             attempt.number.into(),
             attempt.batch_id.uuid().into(),
+            connection.uuid().into(),
             attempt.lease_hash.bytes().to_vec().into(),
             (&*attempt.worker).into(),
             attempt.started_at.into(),
@@ -121,29 +158,29 @@ pub async fn insert(db: &impl ConnectionTrait, attempts: &[Attempt]) -> Result<(
             attempt.expires_at.into(),
         ]
     };
-    INSERT.run(db, &attempts.iter().map(values).collect::<Vec<_>>()).await
+    changes.insert(&INSERT, attempts.iter().map(values).collect());
 }
 
 /// Writes how attempts have ended, or how far they are. They must not have ended before.
-pub async fn update(db: &impl ConnectionTrait, attempts: &[&Attempt]) -> Result<(), Error> {
-    const UPDATE: Update = Update {
+pub fn update(changes: &mut Changes, attempts: &[&Attempt]) {
+    static UPDATE: Update = Update {
         table: "attempts",
-        keys: &[("job_id", Kind::Uuid), ("number", Kind::Int)],
+        keys: &[each("job_id", Kind::Uuid), each("number", Kind::Int)],
         columns: &[
-            ("expires_at", Kind::Time),
-            ("finished_at", Kind::Time),
-            ("outcome", Kind::Text),
-            ("error_code", Kind::Text),
-            ("error_message", Kind::Text),
-            ("records", Kind::BigInt),
-            ("bytes", Kind::BigInt),
-            ("total", Kind::BigInt),
-            ("message", Kind::Text),
-            ("progress_at", Kind::Time),
+            same("expires_at", Kind::Time),
+            same("finished_at", Kind::Time),
+            each("outcome", Kind::Text),
+            same("error_code", Kind::Text),
+            same("error_message", Kind::Text),
+            same("records", Kind::BigInt),
+            same("bytes", Kind::BigInt),
+            same("total", Kind::BigInt),
+            same("message", Kind::Text),
+            same("progress_at", Kind::Time),
         ],
         guard: "attempts.outcome IS NULL",
     };
-    let values = |attempt: &&Attempt| -> Vec<sea_orm::Value> {
+    let values = |attempt: &&Attempt| -> Row {
         let end = attempt.end.as_ref();
         let error = end.and_then(|end| end.error.as_ref());
         let progress = attempt.progress.as_ref();
@@ -162,7 +199,10 @@ pub async fn update(db: &impl ConnectionTrait, attempts: &[&Attempt]) -> Result<
             progress.map(|progress| progress.at).into(),
         ]
     };
-    UPDATE.run(db, &attempts.iter().map(values).collect::<Vec<_>>()).await
+    // In the order in which heartbeats lock them.
+    let mut attempts = attempts.to_vec();
+    attempts.sort_unstable_by_key(|attempt| attempt.job_id);
+    changes.update(&UPDATE, attempts.iter().map(values).collect());
 }
 
 /// What these jobs have put out, those that have.
@@ -198,44 +238,48 @@ pub async fn forget_outputs(db: &impl ConnectionTrait, jobs: &[JobId]) -> Result
     Ok(())
 }
 
-impl TryFrom<Model> for Attempt {
-    type Error = Error;
-
-    fn try_from(row: Model) -> Result<Self, Error> {
-        let corrupt = |column| Error::Corrupt { table: "attempts", column, id: row.job_id };
-        let end = match (row.finished_at, row.outcome) {
-            (None, None) => None,
-            (Some(at), Some(outcome)) => Some(AttemptEnd {
-                at,
-                outcome: AttemptOutcome::named(&outcome).ok_or_else(|| corrupt("outcome"))?,
-                error: match (row.error_code, row.error_message) {
-                    (None, None) => None,
-                    (Some(code), Some(message)) => {
-                        Some(JobError { code: Text::stored(code), message: Message::stored(message), at })
-                    }
-                    (Some(_), None) | (None, Some(_)) => return Err(corrupt("error_code")),
-                },
-            }),
-            (Some(_), None) | (None, Some(_)) => return Err(corrupt("outcome")),
-        };
-        let progress = row.progress_at.map(|at| Progress {
-            records: row.records,
-            bytes: row.bytes,
-            total: row.total,
-            message: row.message.map(Message::stored),
+/// An attempt, from its [`COLUMNS`].
+fn attempt(columns: &mut Columns<'_>) -> Result<Attempt, Error> {
+    let job_id: Uuid = columns.next()?;
+    let number = columns.next()?;
+    let batch_id = BatchId::from_uuid(columns.next()?);
+    let lease_hash = LeaseHash::stored(columns.next()?);
+    let worker = Text::stored(columns.next()?);
+    let started_at = columns.next()?;
+    let lease_duration = LeaseDuration::stored(columns.next()?);
+    let expires_at = columns.next()?;
+    let (finished_at, outcome): (Option<DateTimeUtc>, Option<&str>) = (columns.next()?, columns.next()?);
+    let (error_code, error_message): (Option<String>, Option<String>) = (columns.next()?, columns.next()?);
+    let (records, bytes, total) = (columns.next()?, columns.next()?, columns.next()?);
+    let (message, progress_at): (Option<String>, Option<DateTimeUtc>) = (columns.next()?, columns.next()?);
+    let corrupt = |column| Error::Corrupt { table: "attempts", column, id: job_id };
+    let end = match (finished_at, outcome) {
+        (None, None) => None,
+        (Some(at), Some(outcome)) => Some(AttemptEnd {
             at,
-        });
-        Ok(Self {
-            job_id: JobId::from_uuid(row.job_id),
-            batch_id: BatchId::from_uuid(row.batch_id),
-            number: row.number,
-            lease_hash: LeaseHash::stored(row.lease_hash),
-            lease_duration: LeaseDuration::stored(row.lease_seconds),
-            worker: Text::stored(row.worker),
-            started_at: row.started_at,
-            expires_at: row.expires_at,
-            end,
-            progress,
-        })
-    }
+            outcome: AttemptOutcome::named(outcome).ok_or_else(|| corrupt("outcome"))?,
+            error: match (error_code, error_message) {
+                (None, None) => None,
+                (Some(code), Some(message)) => {
+                    Some(JobError { code: Text::stored(code), message: Message::stored(message), at })
+                }
+                (Some(_), None) | (None, Some(_)) => return Err(corrupt("error_code")),
+            },
+        }),
+        (Some(_), None) | (None, Some(_)) => return Err(corrupt("outcome")),
+    };
+    let message = message.map(Message::stored);
+    let progress = progress_at.map(|at| Progress { records, bytes, total, message, at });
+    Ok(Attempt {
+        job_id: JobId::from_uuid(job_id),
+        batch_id,
+        number,
+        lease_hash,
+        lease_duration,
+        worker,
+        started_at,
+        expires_at,
+        end,
+        progress,
+    })
 }

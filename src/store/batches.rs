@@ -16,6 +16,7 @@ use super::{
     columns::{Columns, read_all},
     keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
+    ready,
 };
 use crate::{
     domain::{
@@ -251,6 +252,7 @@ pub async fn update(db: &impl ConnectionTrait, batch: &Batch, left: i32) -> Resu
 
 /// Removes a batch with its jobs and their dependencies, if it still has the version that is left.
 pub async fn delete(db: &impl ConnectionTrait, id: BatchId, left: i32) -> Result<Guarded, Error> {
+    ready::remove_batch(db, id).await?;
     let delete = Entity::delete_many().filter(Column::Id.eq(id.uuid())).filter(Column::Version.eq(left));
     Ok(Guarded::of_rows(delete.exec(db).await?.rows_affected))
 }

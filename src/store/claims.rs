@@ -3,13 +3,13 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Statement,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, JoinType, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, RelationDef, Statement,
     sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, UnionType},
 };
 use uuid::Uuid;
 
-use super::{Db, Error, columns::read_all, jobs, keys::is_any_of, tenants::concurrency};
+use super::{Db, Error, columns::read_all, jobs, keys::is_any_of, ready, tenants::concurrency};
 use crate::{
     domain::{
         claim::{Candidate, FilledLane, Lane, OpenLane, Running, Wanted},
@@ -19,8 +19,9 @@ use crate::{
         text::Text,
     },
     entity::{
+        attempt, connection,
         job::{Column, Entity},
-        worker_call,
+        ready_job, worker_call,
     },
 };
 
@@ -32,16 +33,6 @@ pub async fn lock(db: &impl ConnectionTrait) -> Result<(), Error> {
         let statement = Statement::from_string(DbBackend::Postgres, lock);
         db.execute_raw(statement).await?;
     }
-    Ok(())
-}
-
-/// Ends the backoff of jobs that have waited long enough, so that they stand in their lanes again.
-pub async fn end_backoffs(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<(), Error> {
-    Entity::update_many()
-        .col_expr(Column::NotBefore, Expr::value(None::<DateTime<Utc>>))
-        .filter(Column::NotBefore.lte(now))
-        .exec(db)
-        .await?;
     Ok(())
 }
 
@@ -66,35 +57,32 @@ struct LaneRow {
 }
 
 /// All lanes that have a job to be claimed. Goes from lane to lane by the index
-/// `jobs_claimable`, whatever the number of jobs in them.
+/// `ready_jobs_lanes`, whatever the number of jobs in them.
 pub async fn lanes(db: &impl ConnectionTrait) -> Result<Vec<Lane>, Error> {
     const SQL: &str = "
         WITH RECURSIVE lanes(type, connection_id) AS (
             SELECT types.type, (
-                SELECT jobs.connection_id FROM jobs
-                WHERE jobs.status = 'ready' AND jobs.not_before IS NULL AND jobs.type = types.type
-                ORDER BY jobs.connection_id LIMIT 1)
+                SELECT ready_jobs.connection_id FROM ready_jobs
+                WHERE ready_jobs.type = types.type
+                ORDER BY ready_jobs.connection_id LIMIT 1)
             FROM (SELECT 'extract' AS type UNION ALL SELECT 'load') AS types
             UNION ALL
             SELECT lanes.type, (
-                SELECT jobs.connection_id FROM jobs
-                WHERE jobs.status = 'ready' AND jobs.not_before IS NULL AND jobs.type = lanes.type
-                    AND jobs.connection_id > lanes.connection_id
-                ORDER BY jobs.connection_id LIMIT 1)
+                SELECT ready_jobs.connection_id FROM ready_jobs
+                WHERE ready_jobs.type = lanes.type AND ready_jobs.connection_id > lanes.connection_id
+                ORDER BY ready_jobs.connection_id LIMIT 1)
             FROM lanes WHERE lanes.connection_id IS NOT NULL
         )
         SELECT lanes.type, lanes.connection_id, connections.provider, connections.tenant_id,
             connections.max_concurrent_jobs AS connection_limit, tenants.max_concurrent_jobs AS tenant_limit,
             coalesce((
-                SELECT jobs.priority FROM jobs
-                WHERE jobs.status = 'ready' AND jobs.not_before IS NULL AND jobs.type = lanes.type
-                    AND jobs.connection_id = lanes.connection_id
-                ORDER BY jobs.priority DESC LIMIT 1), 0) AS priority,
+                SELECT ready_jobs.priority FROM ready_jobs
+                WHERE ready_jobs.type = lanes.type AND ready_jobs.connection_id = lanes.connection_id
+                ORDER BY ready_jobs.priority DESC LIMIT 1), 0) AS priority,
             (
-                SELECT jobs.id FROM jobs
-                WHERE jobs.status = 'ready' AND jobs.not_before IS NULL AND jobs.type = lanes.type
-                    AND jobs.connection_id = lanes.connection_id
-                ORDER BY jobs.priority DESC, jobs.id LIMIT 1) AS first
+                SELECT ready_jobs.job_id FROM ready_jobs
+                WHERE ready_jobs.type = lanes.type AND ready_jobs.connection_id = lanes.connection_id
+                ORDER BY ready_jobs.priority DESC, ready_jobs.job_id LIMIT 1) AS first
         FROM lanes
         JOIN connections ON connections.id = lanes.connection_id
         JOIN tenants ON tenants.id = connections.tenant_id";
@@ -130,15 +118,22 @@ impl TryFrom<LaneRow> for Lane {
 
 /// How many jobs run, on each connection and for each tenant; of these tenants, or of all.
 pub async fn running(db: &impl ConnectionTrait, tenants: Option<&[TenantId]>) -> Result<Running, Error> {
-    let rows: Vec<(Uuid, Uuid, i64)> = Entity::find()
+    let of_connection: RelationDef = attempt::Entity::belongs_to(connection::Entity)
+        .from(attempt::Column::ConnectionId)
+        .to(connection::Column::Id)
+        .into();
+    let of_tenants = tenants.map(|tenants| is_any_of(connection::Column::TenantId, tenants));
+    let rows: Vec<(Uuid, Uuid, i64)> = attempt::Entity::find()
         .select_only()
-        .columns([Column::TenantId, Column::ConnectionId])
-        .column_as(Column::Id.count(), "jobs")
-        // Said literally, so that the planner sees that the partial index will do.
-        .filter(Expr::cust("status = 'running'"))
-        .filter(Condition::all().add_option(tenants.map(|tenants| is_any_of(Column::TenantId, tenants))))
-        .group_by(Column::TenantId)
-        .group_by(Column::ConnectionId)
+        .column(connection::Column::TenantId)
+        .column(attempt::Column::ConnectionId)
+        .column_as(attempt::Column::JobId.count(), "jobs")
+        .join(JoinType::InnerJoin, of_connection)
+        // Said as the partial index says it.
+        .filter(attempt::Column::Outcome.is_null())
+        .filter(Condition::all().add_option(of_tenants))
+        .group_by(connection::Column::TenantId)
+        .group_by(attempt::Column::ConnectionId)
         .into_tuple()
         .all(db)
         .await?;
@@ -162,7 +157,7 @@ pub async fn fill(db: &impl ConnectionTrait, lanes: Vec<OpenLane>) -> Result<Vec
         lanes.into_iter().map(|open| FilledLane { lane: open.lane, candidates: Vec::new() }).collect();
     for row in rows {
         let (lane, priority): (i32, i32) = (row.try_get("", "lane")?, row.try_get("", "priority")?);
-        let (job, batch): (Uuid, Uuid) = (row.try_get("", "id")?, row.try_get("", "batch_id")?);
+        let (job, batch): (Uuid, Uuid) = (row.try_get("", "job_id")?, row.try_get("", "batch_id")?);
         if let Some(filled) = filled.get_mut(lane as usize) {
             let (job_id, batch_id) = (JobId::from_uuid(job), BatchId::from_uuid(batch));
             filled.candidates.push(Candidate { job_id, batch_id, priority });
@@ -177,19 +172,18 @@ pub async fn fill(db: &impl ConnectionTrait, lanes: Vec<OpenLane>) -> Result<Vec
 /// `SELECT` in a FROM of its own, since a part of a UNION can't have an order and a limit.
 fn first_of((number, open): (usize, &OpenLane)) -> SelectStatement {
     let OpenLane { lane, jobs } = open;
-    let first = Entity::find()
+    let first = ready_job::Entity::find()
         .select_only()
-        .columns([Column::Id, Column::BatchId, Column::Priority])
-        .filter(Expr::cust("status = 'ready' AND not_before IS NULL"))
-        .filter(Column::Type.eq(lane.job_type.name()))
-        .filter(Column::ConnectionId.eq(lane.connection_id.uuid()))
-        .order_by(Column::Priority, Order::Desc)
-        .order_by(Column::Id, Order::Asc)
+        .columns([ready_job::Column::JobId, ready_job::Column::BatchId, ready_job::Column::Priority])
+        .filter(ready_job::Column::Type.eq(lane.job_type.name()))
+        .filter(ready_job::Column::ConnectionId.eq(lane.connection_id.uuid()))
+        .order_by(ready_job::Column::Priority, Order::Desc)
+        .order_by(ready_job::Column::JobId, Order::Asc)
         .limit(*jobs as u64)
         .into_query();
     Query::select()
         .expr_as(Expr::val(number as i32), "lane")
-        .columns(["id", "batch_id", "priority"])
+        .columns(["job_id", "batch_id", "priority"])
         .from_subquery(first, "first")
         .to_owned()
 }
@@ -207,7 +201,10 @@ pub async fn start(db: &impl Db, jobs: &[JobId], now: DateTime<Utc>) -> Result<V
         .filter(Column::NotBefore.is_null())
         .into_query();
     start.returning(Query::returning().columns(jobs::COLUMNS));
-    read_all(db, &start, jobs::job).await
+    let started = read_all(db, &start, jobs::job).await?;
+    // Those that were not to be claimed any more do not belong there either.
+    ready::remove(db, jobs).await?;
+    Ok(started)
 }
 
 /// Stands for any provider and any tenant.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Error,
     keys::seen_in,
-    many::{Insert, Kind},
+    many::{Changes, Insert, Kind, each, same},
 };
 use crate::{
     domain::{
@@ -35,19 +35,26 @@ use crate::{
 
 /// Appends events, in this order.
 pub async fn append(db: &impl ConnectionTrait, events: &[NewEvent]) -> Result<(), Error> {
-    const INSERT: Insert = Insert {
+    let mut changes = Changes::default();
+    append_with(&mut changes, events);
+    changes.write(db).await
+}
+
+/// Appends events, in this order, when these changes are written.
+pub fn append_with(changes: &mut Changes, events: &[NewEvent]) {
+    static INSERT: Insert = Insert {
         table: "events",
         columns: &[
-            ("at", Kind::Time),
-            ("kind", Kind::Text),
-            ("actor", Kind::Text),
-            ("tenant_id", Kind::Uuid),
-            ("batch_id", Kind::Uuid),
-            ("job_id", Kind::Uuid),
-            ("schedule_id", Kind::Uuid),
-            ("backfill_id", Kind::Uuid),
-            ("attempt", Kind::Int),
-            ("data", Kind::Json),
+            same("at", Kind::Time),
+            each("kind", Kind::Text),
+            each("actor", Kind::Text),
+            same("tenant_id", Kind::Uuid),
+            each("batch_id", Kind::Uuid),
+            each("job_id", Kind::Uuid),
+            same("schedule_id", Kind::Uuid),
+            same("backfill_id", Kind::Uuid),
+            each("attempt", Kind::Int),
+            same("data", Kind::Json),
         ],
     };
     let values = |event: &NewEvent| -> Vec<sea_orm::Value> {
@@ -64,7 +71,7 @@ pub async fn append(db: &impl ConnectionTrait, events: &[NewEvent]) -> Result<()
             data(&event.change).into(),
         ]
     };
-    INSERT.run(db, &events.iter().map(values).collect::<Vec<_>>()).await
+    changes.insert(&INSERT, events.iter().map(values).collect());
 }
 
 /// The events after this position that the filter lets through, in order.

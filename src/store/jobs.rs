@@ -3,8 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, prelude::DateTimeUtc, sqlx::types::Json,
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select,
+    prelude::DateTimeUtc,
+    sea_query::{Expr, SelectStatement, SimpleExpr},
+    sqlx::types::Json,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -16,10 +20,12 @@ use super::{
     columns::{Columns, for_each_row, read_all},
     keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
+    ready,
 };
 use crate::{
     domain::{
         access::Scope,
+        batch::BatchStatus,
         graph::{Edge, JobGraph, Link},
         id::{BatchId, ConnectionId, JobId, TenantId},
         job::{Job, JobCounts, JobState, JobStatus, JobType, RequiredObjects, RequirementKind},
@@ -28,7 +34,10 @@ use crate::{
         since::Since,
         text::Text,
     },
-    entity::job::{ActiveModel, Column, Entity},
+    entity::{
+        batch,
+        job::{ActiveModel, Column, Entity},
+    },
 };
 
 /// A statement has at most 32,766 parameters on SQLite, and a row 28 columns.
@@ -77,11 +86,6 @@ pub(super) fn select_whole() -> Select<Entity> {
 pub async fn by_ids(db: &impl Db, scope: Scope, ids: &[JobId]) -> Result<Vec<Job>, Error> {
     let select = select_whole().filter(is_any_of(Column::Id, ids)).filter(seen_in(scope, Column::TenantId));
     read_all(db, &select.into_query(), whole_job).await
-}
-
-/// The jobs with these ids, in no order, for who runs them.
-pub async fn to_run(db: &impl Db, ids: &[JobId]) -> Result<Vec<Job>, Error> {
-    read_all(db, &select().filter(is_any_of(Column::Id, ids)).into_query(), job).await
 }
 
 /// What is wanted of the jobs of a batch, beside themselves.
@@ -159,16 +163,35 @@ pub async fn count(db: &impl ConnectionTrait, scope: Scope, filter: &JobFilter) 
 
 fn matching(scope: Scope, filter: &JobFilter) -> Select<Entity> {
     let JobFilter { tenant_id, batch_id, connection_id, statuses, job_type, object } = filter;
-    let statuses =
+    let in_state =
         (!statuses.is_empty()).then(|| Column::Status.is_in(statuses.iter().map(|status| status.name())));
     let all = Condition::all()
         .add_option(tenant_id.map(|tenant| Column::TenantId.eq(tenant.uuid())))
         .add_option(batch_id.map(|batch| Column::BatchId.eq(batch.uuid())))
         .add_option(connection_id.map(|connection| Column::ConnectionId.eq(connection.uuid())))
-        .add_option(statuses)
+        .add_option(in_state)
+        .add_option(batches_with(statuses).map(|batches| Column::BatchId.in_subquery(batches)))
         .add_option(job_type.map(|job_type| Column::Type.eq(job_type.name())))
         .add_option(object.as_deref().map(|object| Column::Object.eq(object)));
     select_whole().filter(seen_in(scope, Column::TenantId)).filter(all)
+}
+
+/// The batches that can have jobs in these states, where those are few among all: there is no index of the
+/// jobs by their state, which changes all the time.
+fn batches_with(statuses: &[JobStatus]) -> Option<SelectStatement> {
+    let in_progress = [BatchStatus::Pending, BatchStatus::Running, BatchStatus::Canceling];
+    let unfinished = batch::Column::Status.is_in(in_progress.map(BatchStatus::name));
+    // As the partial index says it.
+    let unsuccessful = Expr::cust("unsuccessful > 0");
+    let batches = statuses.iter().map(|status| match status {
+        JobStatus::Blocked | JobStatus::Ready | JobStatus::Running => Some(unfinished.clone()),
+        JobStatus::Failed | JobStatus::Skipped | JobStatus::Canceled => Some(unsuccessful.clone()),
+        JobStatus::Succeeded => None,
+    });
+    let conditions: Vec<SimpleExpr> = batches.collect::<Option<_>>()?;
+    let any = conditions.into_iter().fold(Condition::any(), Condition::add);
+    (!statuses.is_empty())
+        .then(|| batch::Entity::find().select_only().column(batch::Column::Id).filter(any).into_query())
 }
 
 /// How many jobs of a batch are in each state.
@@ -237,11 +260,16 @@ pub async fn insert(db: &impl ConnectionTrait, jobs: &[NewRow<'_>]) -> Result<Wr
             refused @ (Written::Duplicate | Written::Reference) => return Ok(refused),
         }
     }
+    let ready =
+        jobs.iter().map(|new| new.job).filter(|job| job.state == JobState::Ready { not_before: None });
+    let lane = |job: &Job| ready::row(job.id, job.batch_id, job.job_type, job.connection_id, job.priority);
+    ready::ADD.run(db, ready.map(lane).collect()).await?;
     Ok(Written::Done)
 }
 
 /// Removes the jobs of a batch with their dependencies.
 pub async fn delete_of_batch(db: &impl ConnectionTrait, batch: BatchId) -> Result<(), Error> {
+    ready::remove_batch(db, batch).await?;
     Entity::delete_many().filter(Column::BatchId.eq(batch.uuid())).exec(db).await?;
     Ok(())
 }

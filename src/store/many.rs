@@ -42,10 +42,34 @@ impl Kind {
     }
 }
 
-/// A column of rows that are sent: its name, and what it holds.
-pub type Column = (&'static str, Kind);
+/// A column of rows that are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    name: &'static str,
+    kind: Kind,
+    sent: Sent,
+}
+
+/// How often PostgreSQL is told what a column holds. Fixed for most columns, so that there are few texts of a
+/// statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    ForEachRow,
+    OnceWhereItIsTheSame,
+}
+
+/// A column that holds something else in each row.
+pub const fn each(name: &'static str, kind: Kind) -> Column {
+    Column { name, kind, sent: Sent::ForEachRow }
+}
+
+/// A column that mostly holds the same in all rows.
+pub const fn same(name: &'static str, kind: Kind) -> Column {
+    Column { name, kind, sent: Sent::OnceWhereItIsTheSame }
+}
 
 /// What is changed: `UPDATE table SET column = … FROM rows WHERE key = … AND guard`.
+#[derive(Debug)]
 pub struct Update {
     /// The table.
     pub table: &'static str,
@@ -57,42 +81,8 @@ pub struct Update {
     pub guard: &'static str,
 }
 
-impl Update {
-    /// Sets the columns of many rows, each given as its keys and then its columns. Fails when not
-    /// every row was as the guard wants it: the caller has locked what it changes.
-    pub async fn run(&self, db: &impl ConnectionTrait, rows: &[Vec<Value>]) -> Result<(), Error> {
-        for chunk in rows.chunks(CHUNK) {
-            let Rows { sql, values } = match db.get_database_backend() {
-                DbBackend::Postgres => as_arrays(&self.sent(), chunk)?,
-                _ => as_values(chunk, chunk.len().next_power_of_two()),
-            };
-            let statement = Statement::from_sql_and_values(db.get_database_backend(), self.sql(&sql), values);
-            let changed = db.execute_raw(statement).await?.rows_affected();
-            if changed != chunk.len() as u64 {
-                return Err(Error::Raced { table: self.table });
-            }
-        }
-        Ok(())
-    }
-
-    fn sent(&self) -> Vec<Column> {
-        self.keys.iter().chain(self.columns).copied().collect()
-    }
-
-    fn sql(&self, rows: &str) -> String {
-        let Self { table, keys, columns, guard } = self;
-        let set: Vec<String> = columns.iter().map(|(column, _)| format!("{column} = new.{column}")).collect();
-        let found: Vec<String> = keys.iter().map(|(key, _)| format!("{table}.{key} = new.{key}")).collect();
-        format!(
-            "WITH new({}) AS ({rows}) UPDATE {table} SET {} FROM new WHERE {} AND {guard}",
-            names(&self.sent()),
-            set.join(", "),
-            found.join(" AND "),
-        )
-    }
-}
-
 /// What is added: `INSERT INTO table (columns) rows`.
+#[derive(Debug)]
 pub struct Insert {
     /// The table.
     pub table: &'static str,
@@ -100,41 +90,160 @@ pub struct Insert {
     pub columns: &'static [Column],
 }
 
+impl Update {
+    /// Sets the columns of many rows, each given as its keys and then its columns. Fails when not
+    /// every row was as the guard wants it: the caller has locked what it changes.
+    pub async fn run(&'static self, db: &impl ConnectionTrait, rows: Vec<Row>) -> Result<(), Error> {
+        let mut changes = Changes::default();
+        changes.update(self, rows);
+        changes.write(db).await
+    }
+
+    fn sent(&self) -> Vec<Column> {
+        self.keys.iter().chain(self.columns).copied().collect()
+    }
+
+    /// What stands behind `WITH new AS (…)`.
+    fn sql(&self, new: &str) -> String {
+        let Self { table, keys, columns, guard } = self;
+        let equal = |columns: &[Column], prefix, between| {
+            let equal = columns.iter().map(|Column { name, .. }| format!("{prefix}{name} = {new}.{name}"));
+            equal.collect::<Vec<_>>().join(between)
+        };
+        let (set, found) = (equal(columns, "", ", "), equal(keys, &format!("{table}."), " AND "));
+        let guard = guard.replace("new.", &format!("{new}."));
+        format!("UPDATE {table} SET {set} FROM {new} WHERE {found} AND {guard}")
+    }
+}
+
 impl Insert {
     /// Adds rows, in this order.
-    pub async fn run(&self, db: &impl ConnectionTrait, rows: &[Vec<Value>]) -> Result<(), Error> {
-        let Self { table, columns } = self;
-        for chunk in rows.chunks(CHUNK) {
-            let Rows { sql, values } = match db.get_database_backend() {
-                DbBackend::Postgres => as_arrays(columns, chunk)?,
-                _ => as_values(chunk, chunk.len()),
-            };
-            let sql = format!("INSERT INTO {table} ({}) {sql}", names(columns));
-            db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await?;
+    pub async fn run(&'static self, db: &impl ConnectionTrait, rows: Vec<Row>) -> Result<(), Error> {
+        let mut changes = Changes::default();
+        changes.insert(self, rows);
+        changes.write(db).await
+    }
+
+    fn sql(&self) -> String {
+        format!("INSERT INTO {} ({})", self.table, names(self.columns))
+    }
+}
+
+/// A row that is sent: a value for each of its columns.
+pub type Row = Vec<Value>;
+
+/// Changes that are written together: by PostgreSQL in one statement, of which no part sees what the others have
+/// changed, nor may change the same row; by SQLite one after the other.
+#[derive(Debug, Default)]
+pub struct Changes {
+    parts: Vec<(Part, Vec<Row>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Update(&'static Update),
+    Insert(&'static Insert),
+}
+
+impl Part {
+    fn table(self) -> &'static str {
+        match self {
+            Self::Update(update) => update.table,
+            Self::Insert(insert) => insert.table,
+        }
+    }
+}
+
+impl Changes {
+    /// Adds to them what [`Update::run`] does.
+    pub fn update(&mut self, update: &'static Update, rows: Vec<Row>) {
+        self.parts.push((Part::Update(update), rows));
+    }
+
+    /// Adds to them what [`Insert::run`] does.
+    pub fn insert(&mut self, insert: &'static Insert, rows: Vec<Row>) {
+        self.parts.push((Part::Insert(insert), rows));
+    }
+
+    /// Writes them. Fails when not every row to be changed was as its guard wants it.
+    pub async fn write(mut self, db: &impl ConnectionTrait) -> Result<(), Error> {
+        self.parts.retain(|(_, rows)| !rows.is_empty());
+        match db.get_database_backend() {
+            DbBackend::Postgres => self.write_at_once(db).await,
+            _ => self.write_in_turn(db).await,
+        }
+    }
+
+    async fn write_at_once(self, db: &impl ConnectionTrait) -> Result<(), Error> {
+        let Some((sql, values)) = self.at_once()? else { return Ok(()) };
+        let counted =
+            db.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
+        for (index, (part, rows)) in self.parts.iter().enumerate() {
+            let written = counted.as_ref().map(|row| row.try_get_by_index::<i64>(index)).transpose()?;
+            if written != i64::try_from(rows.len()).ok() {
+                return Err(Error::Raced { table: part.table() });
+            }
+        }
+        Ok(())
+    }
+
+    /// `WITH new0 AS (rows), done0 AS (UPDATE …), … SELECT` how many rows each part has written.
+    fn at_once(&self) -> Result<Option<(String, Vec<Value>)>, DbErr> {
+        let (mut with, mut counted, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (part, rows)) in self.parts.iter().enumerate() {
+            match part {
+                Part::Update(update) => {
+                    let (sent, new) = (update.sent(), format!("new{index}"));
+                    let rows = as_arrays(&sent, rows, &mut values)?;
+                    with.push(format!("{new}({}) AS ({rows})", names(&sent)));
+                    with.push(format!("done{index} AS ({} RETURNING 1)", update.sql(&new)));
+                }
+                Part::Insert(insert) => {
+                    let rows = as_arrays(insert.columns, rows, &mut values)?;
+                    with.push(format!("done{index} AS ({} {rows} RETURNING 1)", insert.sql()));
+                }
+            }
+            counted.push(format!("(SELECT count(*) FROM done{index})"));
+        }
+        let sql = format!("WITH {} SELECT {}", with.join(", "), counted.join(", "));
+        Ok((!self.parts.is_empty()).then_some((sql, values)))
+    }
+
+    async fn write_in_turn(self, db: &impl ConnectionTrait) -> Result<(), Error> {
+        let backend = db.get_database_backend();
+        for (part, rows) in &self.parts {
+            for chunk in rows.chunks(CHUNK) {
+                let (sql, values) = match part {
+                    Part::Update(update) => {
+                        // As in `keys::any_of`: the last row again, so that there are few texts of the statement.
+                        let filled = chunk.len().next_power_of_two();
+                        let rows = parameters(filled, chunk.first().map_or(0, Vec::len));
+                        let sent = names(&update.sent());
+                        let sql = format!("WITH new({sent}) AS (VALUES {rows}) {}", update.sql("new"));
+                        let padding = chunk.last().into_iter().cycle();
+                        (sql, chunk.iter().chain(padding).take(filled).flatten().cloned().collect::<Vec<_>>())
+                    }
+                    Part::Insert(insert) => {
+                        let rows = parameters(chunk.len(), insert.columns.len());
+                        (format!("{} VALUES {rows}", insert.sql()), chunk.iter().flatten().cloned().collect())
+                    }
+                };
+                let statement = Statement::from_sql_and_values(backend, sql, values);
+                if db.execute_raw(statement).await?.rows_affected() != chunk.len() as u64 {
+                    return Err(Error::Raced { table: part.table() });
+                }
+            }
         }
         Ok(())
     }
 }
 
 fn names(columns: &[Column]) -> String {
-    columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
-}
-
-/// A query that gives some rows, and its parameters.
-struct Rows {
-    sql: String,
-    values: Vec<Value>,
-}
-
-/// As in [`any_of`](super::keys::any_of), filled up with the last row, so that there are few texts of the statement.
-fn as_values(rows: &[Vec<Value>], filled_up_to: usize) -> Rows {
-    let padding = rows.last().into_iter().cycle();
-    let values = rows.iter().chain(padding).take(filled_up_to).flatten().cloned().collect();
-    Rows { sql: format!("VALUES {}", parameters(filled_up_to, rows.first().map_or(0, Vec::len))), values }
+    columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
 }
 
 /// `($1, $2), ($3, $4)`: what stands behind VALUES, for this many rows of so many columns.
-pub fn parameters(rows: usize, columns: usize) -> String {
+fn parameters(rows: usize, columns: usize) -> String {
     let row = |row: usize| {
         let parameters = (1..=columns).map(|column| format!("${}", row * columns + column));
         format!("({})", parameters.collect::<Vec<_>>().join(", "))
@@ -142,37 +251,55 @@ pub fn parameters(rows: usize, columns: usize) -> String {
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
-/// The rows in their order: what differs from row to row unnested from arrays, what is the same in all beside it.
-fn as_arrays(columns: &[Column], rows: &[Vec<Value>]) -> Result<Rows, DbErr> {
-    let mut values = Vec::with_capacity(columns.len() + 1);
+/// Rows to select from, under these names, and the parameters for that. Asked for again and again, for few
+/// rows or many, this is one text on PostgreSQL; on SQLite it is one for each power of two, filled up with `filler`,
+/// which must be a row that nothing fits.
+pub fn rows(
+    backend: DbBackend,
+    columns: &[Column],
+    mut rows: Vec<Row>,
+    filler: &Row,
+) -> Result<(String, Vec<Value>), DbErr> {
+    let mut values = Vec::new();
+    let sql = match backend {
+        DbBackend::Postgres => as_arrays(columns, &rows, &mut values)?,
+        _ => {
+            rows.resize(rows.len().next_power_of_two(), filler.clone());
+            let sql = format!("VALUES {}", parameters(rows.len(), columns.len()));
+            values.extend(rows.into_iter().flatten());
+            sql
+        }
+    };
+    Ok((sql, values))
+}
+
+/// A query that gives the rows in their order: what differs from row to row is unnested from arrays. Adds its
+/// parameters to `values`.
+fn as_arrays(columns: &[Column], rows: &[Row], values: &mut Vec<Value>) -> Result<String, DbErr> {
     let (mut selected, mut arrays, mut unnested) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, (name, kind)) in columns.iter().enumerate() {
+    for (index, Column { name, kind, sent }) in columns.iter().enumerate() {
         let mut column = rows.iter().filter_map(|row| row.get(index));
         let (parameter, kind) = (values.len() + 1, kind.name());
-        match column.clone().next() {
-            Some(first) if column.all(|value| value == first) => {
-                selected.push(format!("${parameter}::{kind}"));
-                values.push(first.clone());
+        let the_same = match sent {
+            Sent::ForEachRow => None,
+            Sent::OnceWhereItIsTheSame => {
+                column.clone().next().filter(|first| column.all(|value| value == *first))
             }
-            Some(_) | None => {
-                selected.push((*name).to_owned());
-                unnested.push(*name);
-                arrays.push(format!("${parameter}::text::{kind}[]"));
-                values.push(array(rows.iter().filter_map(|row| row.get(index)))?.into());
-            }
+        };
+        if let Some(value) = the_same {
+            selected.push(format!("${parameter}::{kind}"));
+            values.push(value.clone());
+        } else {
+            selected.push((*name).to_owned());
+            unnested.push(*name);
+            arrays.push(format!("${parameter}::text::{kind}[]"));
+            values.push(array(rows.iter().filter_map(|row| row.get(index)))?.into());
         }
     }
-    let selected = selected.join(", ");
-    let sql = if arrays.is_empty() {
-        values.push((rows.len() as i32).into());
-        format!("SELECT {selected} FROM generate_series(1, ${})", values.len())
-    } else {
-        let (arrays, unnested) = (arrays.join(", "), unnested.join(", "));
-        format!(
-            "SELECT {selected} FROM unnest({arrays}) WITH ORDINALITY AS given({unnested}, place) ORDER BY place"
-        )
-    };
-    Ok(Rows { sql, values })
+    let (selected, arrays, unnested) = (selected.join(", "), arrays.join(", "), unnested.join(", "));
+    Ok(format!(
+        "SELECT {selected} FROM unnest({arrays}) WITH ORDINALITY AS given({unnested}, place) ORDER BY place"
+    ))
 }
 
 /// `{1,NULL,"a b"}`: an array as PostgreSQL reads it from a text. Arrays that the driver sends have no NULLs.
@@ -227,48 +354,47 @@ fn quote(text: &str, array: &mut String) {
 mod tests {
     use super::*;
 
-    const UPDATE: Update = Update {
+    static UPDATE: Update = Update {
         table: "t",
-        keys: &[("id", Kind::Int)],
-        columns: &[("a", Kind::Text), ("b", Kind::Text)],
-        guard: "t.a = 'x'",
+        keys: &[each("id", Kind::Int)],
+        columns: &[same("a", Kind::Text), same("b", Kind::Text)],
+        guard: "t.a < new.a",
     };
+    static INSERT: Insert = Insert { table: "u", columns: &[each("n", Kind::Int)] };
 
-    fn rows() -> Vec<Vec<Value>> {
-        vec![
-            vec![1.into(), "same".into(), "{\"\\}".into()],
-            vec![2.into(), "same".into(), None::<String>.into()],
-        ]
+    #[test]
+    fn postgres_gets_all_changes_in_one_statement_and_an_array_for_each_column_that_differs() {
+        let mut changes = Changes::default();
+        changes.update(
+            &UPDATE,
+            vec![
+                vec![1.into(), "same".into(), "{\"\\}".into()],
+                vec![2.into(), "same".into(), None::<String>.into()],
+            ],
+        );
+        changes.insert(&INSERT, vec![vec![7.into()], vec![7.into()]]);
+        let (sql, values) = changes.at_once().unwrap().unwrap();
+        assert_eq!(
+            sql,
+            "WITH new0(id, a, b) AS (SELECT id, $2::text, b FROM unnest($1::text::int4[], $3::text::text[]) \
+             WITH ORDINALITY AS given(id, b, place) ORDER BY place), \
+             done0 AS (UPDATE t SET a = new0.a, b = new0.b FROM new0 WHERE t.id = new0.id AND t.a < new0.a RETURNING 1), \
+             done1 AS (INSERT INTO u (n) SELECT n FROM unnest($4::text::int4[]) \
+             WITH ORDINALITY AS given(n, place) ORDER BY place RETURNING 1) \
+             SELECT (SELECT count(*) FROM done0), (SELECT count(*) FROM done1)"
+        );
+        assert_eq!(
+            values,
+            ["{1,2}".into(), "same".into(), Value::from(r#"{"{\"\\}",NULL}"#), "{7,7}".into()]
+        );
     }
 
     #[test]
     fn sqlite_gets_a_parameter_for_each_value() {
-        let Rows { sql, values } = as_values(&rows(), 4);
-        assert_eq!(
-            UPDATE.sql(&sql),
-            "WITH new(id, a, b) AS (VALUES ($1, $2, $3), ($4, $5, $6), ($7, $8, $9), ($10, $11, $12)) \
-             UPDATE t SET a = new.a, b = new.b FROM new WHERE t.id = new.id AND t.a = 'x'"
-        );
-        assert_eq!(values[3..6], values[9..12]);
-    }
-
-    #[test]
-    fn postgres_gets_an_array_for_each_column_that_differs() {
-        let Rows { sql, values } = as_arrays(&UPDATE.sent(), &rows()).unwrap();
-        assert_eq!(
-            sql,
-            "SELECT id, $2::text, b FROM unnest($1::text::int4[], $3::text::text[]) \
-             WITH ORDINALITY AS given(id, b, place) ORDER BY place"
-        );
-        assert_eq!(values, ["{1,2}".into(), "same".into(), Value::from(r#"{"{\"\\}",NULL}"#)]);
-    }
-
-    #[test]
-    fn rows_that_are_all_the_same_are_as_many() {
-        let Rows { sql, values } = as_arrays(&[("a", Kind::Int)], &[vec![7.into()], vec![7.into()]]).unwrap();
-        assert_eq!(
-            (&*sql, values),
-            ("SELECT $1::int4 FROM generate_series(1, $2)", vec![7.into(), 2.into()])
-        );
+        let rows_of = vec![vec![1.into(), 2.into()], vec![3.into(), 4.into()], vec![5.into(), 6.into()]];
+        let columns = [each("a", Kind::Int), each("b", Kind::Int)];
+        let (sql, values) = rows(DbBackend::Sqlite, &columns, rows_of, &vec![0.into(), 0.into()]).unwrap();
+        assert_eq!(sql, "VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8)");
+        assert_eq!(values[4..], [5.into(), 6.into(), 0.into(), Value::from(0)]);
     }
 }

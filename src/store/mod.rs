@@ -16,6 +16,7 @@ mod keys;
 mod keyset;
 mod many;
 mod migrate;
+pub mod ready;
 pub mod runs;
 pub mod schedules;
 pub mod secrets;
@@ -38,6 +39,7 @@ use sea_orm::{
 
 pub use error::{Error, Guarded, Written};
 pub use keys::CHUNK;
+pub use many::Changes;
 pub use migrate::{MigrationStatus, migrate, migration_status};
 pub use wakeups::Listener;
 

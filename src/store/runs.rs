@@ -16,14 +16,15 @@ use super::{
     batches,
     columns::read_all,
     keys::{CHUNK, is_any_of},
-    many::{Kind, Update, parameters},
+    many::{Changes, Column as Sent, Kind, Row, Update, each, rows, same},
+    ready,
 };
 use crate::{
     domain::{
         access::Scope,
         batch::Batch,
-        id::{BatchId, JobId},
-        job::{Job, JobStatus, RequirementKind},
+        id::{BatchId, ConnectionId, JobId},
+        job::{Job, JobState, JobStatus, JobType, RequirementKind},
         lease::LeaseHash,
     },
     entity::{
@@ -53,18 +54,18 @@ pub async fn lock_by_leases(db: &impl Db, leases: &[LeaseHash]) -> Result<Vec<Ba
 }
 
 /// Writes what has changed of batches that are locked.
-pub async fn write_batches(db: &impl ConnectionTrait, batches: &[Batch]) -> Result<(), Error> {
-    const UPDATE: Update = Update {
+pub fn write_batches(changes: &mut Changes, batches: &[Batch]) {
+    static UPDATE: Update = Update {
         table: "batches",
-        keys: &[("id", Kind::Uuid)],
+        keys: &[each("id", Kind::Uuid)],
         columns: &[
-            ("status", Kind::Text),
-            ("version", Kind::Int),
-            ("started_at", Kind::Time),
-            ("finished_at", Kind::Time),
-            ("updated_at", Kind::Time),
-            ("unfinished", Kind::Int),
-            ("unsuccessful", Kind::Int),
+            each("status", Kind::Text),
+            each("version", Kind::Int),
+            each("started_at", Kind::Time),
+            each("finished_at", Kind::Time),
+            each("updated_at", Kind::Time),
+            each("unfinished", Kind::Int),
+            each("unsuccessful", Kind::Int),
         ],
         guard: "batches.version < new.version",
     };
@@ -80,22 +81,22 @@ pub async fn write_batches(db: &impl ConnectionTrait, batches: &[Batch]) -> Resu
             (batch.unsuccessful as i32).into(),
         ]
     };
-    UPDATE.run(db, &batches.iter().map(values).collect::<Vec<_>>()).await
+    changes.update(&UPDATE, batches.iter().map(values).collect());
 }
 
 /// Writes what has become of jobs that ran.
-pub async fn write_jobs(db: &impl ConnectionTrait, jobs: &[&Job]) -> Result<(), Error> {
-    const UPDATE: Update = Update {
+pub fn write_jobs(changes: &mut Changes, jobs: &[&Job]) {
+    static UPDATE: Update = Update {
         table: "jobs",
-        keys: &[("id", Kind::Uuid)],
+        keys: &[each("id", Kind::Uuid)],
         columns: &[
-            ("status", Kind::Text),
-            ("attempt", Kind::Int),
-            ("not_before", Kind::Time),
-            ("started_at", Kind::Time),
-            ("finished_at", Kind::Time),
-            ("entered_at", Kind::Time),
-            ("published_at", Kind::Time),
+            each("status", Kind::Text),
+            each("attempt", Kind::Int),
+            same("not_before", Kind::Time),
+            same("started_at", Kind::Time),
+            same("finished_at", Kind::Time),
+            same("entered_at", Kind::Time),
+            same("published_at", Kind::Time),
         ],
         guard: "jobs.status = 'running'",
     };
@@ -111,7 +112,10 @@ pub async fn write_jobs(db: &impl ConnectionTrait, jobs: &[&Job]) -> Result<(), 
             job.published_at.into(),
         ]
     };
-    UPDATE.run(db, &jobs.iter().map(values).collect::<Vec<_>>()).await
+    changes.update(&UPDATE, jobs.iter().map(values).collect());
+    let again = jobs.iter().filter(|job| job.state == JobState::Ready { not_before: None });
+    let lane = |job: &&Job| ready::row(job.id, job.batch_id, job.job_type, job.connection_id, job.priority);
+    changes.insert(&ready::ADD, again.map(lane).collect());
 }
 
 /// A job and one kind of requirement that others have towards it.
@@ -136,17 +140,22 @@ pub struct Waiting {
     pub unsatisfied: i32,
     /// How many of those are now.
     pub satisfied: i32,
+    /// Its type.
+    pub job_type: JobType,
+    /// The connection that it uses.
+    pub connection_id: ConnectionId,
+    /// The priority of its batch.
+    pub priority: i32,
 }
-
-/// Said so that no index on the status will do. SQLite keeps no statistics by itself: for many requirements
-/// it would go through all blocked jobs that there are, and look for each among the edges.
-const IS_BLOCKED: &str = "jobs.status || '' = 'blocked'";
 
 #[derive(FromQueryResult)]
 struct WaitingRow {
     id: Uuid,
     batch_id: Uuid,
     unsatisfied: i32,
+    r#type: String,
+    connection_id: Uuid,
+    priority: i32,
     satisfied: i64,
 }
 
@@ -155,27 +164,33 @@ struct WaitingRow {
 pub async fn waiting_for(db: &impl ConnectionTrait, required: &[Required]) -> Result<Vec<Waiting>, Error> {
     let mut waiting: Vec<Waiting> = Vec::new();
     for chunk in required.chunks(CHUNK) {
+        let (rows, values) = sent(db, chunk)?;
         let sql = format!(
-            "WITH required(batch_id, required, kind) AS (VALUES {})
-            SELECT jobs.id, jobs.batch_id, jobs.unsatisfied, count(*) AS satisfied
+            "WITH required(batch_id, required, kind) AS ({rows})
+            SELECT jobs.id, jobs.batch_id, jobs.unsatisfied, jobs.type, jobs.connection_id, jobs.priority,
+                count(*) AS satisfied
             FROM required
             JOIN dependencies ON dependencies.batch_id = required.batch_id
                 AND dependencies.required = required.required AND dependencies.kind = required.kind
             JOIN jobs ON jobs.batch_id = dependencies.batch_id AND jobs.position = dependencies.dependent
-            WHERE {IS_BLOCKED}
-            GROUP BY jobs.id, jobs.batch_id, jobs.position, jobs.unsatisfied
-            ORDER BY jobs.batch_id, jobs.position",
-            parameters(chunk.len().next_power_of_two(), 3)
+            WHERE jobs.status = 'blocked'
+            GROUP BY jobs.id, jobs.batch_id, jobs.position, jobs.unsatisfied, jobs.type, jobs.connection_id,
+                jobs.priority
+            ORDER BY jobs.batch_id, jobs.position"
         );
-        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values(chunk));
-        waiting.extend(WaitingRow::find_by_statement(statement).all(db).await?.into_iter().map(|row| {
-            Waiting {
+        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+        for row in WaitingRow::find_by_statement(statement).all(db).await? {
+            let corrupt = Error::Corrupt { table: "jobs", column: "type", id: row.id };
+            waiting.push(Waiting {
                 job_id: JobId::from_uuid(row.id),
                 batch_id: BatchId::from_uuid(row.batch_id),
                 unsatisfied: row.unsatisfied,
                 satisfied: i32::try_from(row.satisfied).unwrap_or(i32::MAX),
-            }
-        }));
+                job_type: JobType::named(&row.r#type).ok_or(corrupt)?,
+                connection_id: ConnectionId::from_uuid(row.connection_id),
+                priority: row.priority,
+            });
+        }
     }
     // One may wait for several of these, which were asked about in different statements.
     if required.len() > CHUNK {
@@ -186,44 +201,45 @@ pub async fn waiting_for(db: &impl ConnectionTrait, required: &[Required]) -> Re
     Ok(waiting)
 }
 
-/// What stands for VALUES of `batch_id, required, kind`, filled up with a row that no job fits.
-fn values(required: &[Required]) -> Vec<Value> {
-    let row = |required: &Required| -> [Value; 3] {
-        let Required { batch_id, position, kind } = required;
-        [batch_id.uuid().into(), (*position as i32).into(), kind.name().into()]
+/// Rows of `batch_id, required, kind`.
+fn sent(db: &impl ConnectionTrait, required: &[Required]) -> Result<(String, Vec<Value>), Error> {
+    const COLUMNS: [Sent; 3] =
+        [each("batch_id", Kind::Uuid), each("required", Kind::Int), each("kind", Kind::Text)];
+    let row = |Required { batch_id, position, kind }: &Required| -> Row {
+        vec![batch_id.uuid().into(), (*position as i32).into(), kind.name().into()]
     };
-    let padding = std::iter::repeat_with(|| [Uuid::nil().into(), (-1).into(), "".into()]);
-    required.iter().map(row).chain(padding).take(required.len().next_power_of_two()).flatten().collect()
+    let no_job: Row = vec![Uuid::nil().into(), (-1).into(), "".into()];
+    Ok(rows(db.get_database_backend(), &COLUMNS, required.iter().map(row).collect(), &no_job)?)
 }
 
 /// Writes that these jobs wait for less than they did; those that wait for nothing more are ready.
-pub async fn satisfy(
-    db: &impl ConnectionTrait,
-    waiting: &[Waiting],
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    const UPDATE: Update = Update {
+pub fn satisfy(changes: &mut Changes, waiting: &[Waiting], now: DateTime<Utc>) {
+    static UPDATE: Update = Update {
         table: "jobs",
-        keys: &[("id", Kind::Uuid)],
-        columns: &[("status", Kind::Text), ("unsatisfied", Kind::Int), ("entered_at", Kind::Time)],
+        keys: &[each("id", Kind::Uuid)],
+        columns: &[
+            same("status", Kind::Text),
+            same("unsatisfied", Kind::Int),
+            same("entered_at", Kind::Time),
+        ],
+        guard: "jobs.status = 'blocked' AND jobs.unsatisfied > new.unsatisfied",
+    };
+    static COUNT_DOWN: Update = Update {
+        table: "jobs",
+        keys: &[each("id", Kind::Uuid)],
+        columns: &[each("unsatisfied", Kind::Int)],
         guard: "jobs.status = 'blocked' AND jobs.unsatisfied > new.unsatisfied",
     };
     let (ready, blocked): (Vec<&Waiting>, Vec<&Waiting>) =
         waiting.iter().partition(|job| job.unsatisfied <= job.satisfied);
-    let values = |job: &&Waiting| -> Vec<Value> {
-        vec![job.job_id.uuid().into(), JobStatus::Ready.name().into(), 0.into(), now.into()]
-    };
-    UPDATE.run(db, &ready.iter().map(values).collect::<Vec<_>>()).await?;
-    const COUNT_DOWN: Update = Update {
-        table: "jobs",
-        keys: &[("id", Kind::Uuid)],
-        columns: &[("unsatisfied", Kind::Int)],
-        guard: "jobs.status = 'blocked' AND jobs.unsatisfied > new.unsatisfied",
-    };
-    let values = |job: &&Waiting| -> Vec<Value> {
-        vec![job.job_id.uuid().into(), (job.unsatisfied - job.satisfied).into()]
-    };
-    COUNT_DOWN.run(db, &blocked.iter().map(values).collect::<Vec<_>>()).await
+    let values =
+        |job: &&Waiting| vec![job.job_id.uuid().into(), JobStatus::Ready.name().into(), 0.into(), now.into()];
+    changes.update(&UPDATE, ready.iter().map(values).collect());
+    let lane =
+        |job: &&Waiting| ready::row(job.job_id, job.batch_id, job.job_type, job.connection_id, job.priority);
+    changes.insert(&ready::ADD, ready.iter().map(lane).collect());
+    let values = |job: &&Waiting| vec![job.job_id.uuid().into(), (job.unsatisfied - job.satisfied).into()];
+    changes.update(&COUNT_DOWN, blocked.iter().map(values).collect());
 }
 
 /// A job of a batch.
@@ -234,8 +250,9 @@ pub type Member = (BatchId, JobId);
 pub async fn doomed_by(db: &impl ConnectionTrait, required: &[Required]) -> Result<Vec<Member>, Error> {
     let mut doomed = Vec::new();
     for chunk in required.chunks(CHUNK) {
+        let (rows, values) = sent(db, chunk)?;
         let sql = format!(
-            "WITH RECURSIVE required(batch_id, required, kind) AS (VALUES {}),
+            "WITH RECURSIVE required(batch_id, required, kind) AS ({rows}),
             doomed(batch_id, position) AS (
                 SELECT dependencies.batch_id, dependencies.dependent FROM required
                 JOIN dependencies ON dependencies.batch_id = required.batch_id
@@ -247,11 +264,10 @@ pub async fn doomed_by(db: &impl ConnectionTrait, required: &[Required]) -> Resu
             )
             SELECT jobs.batch_id, jobs.id FROM doomed
             JOIN jobs ON jobs.batch_id = doomed.batch_id AND jobs.position = doomed.position
-            WHERE {IS_BLOCKED}
-            ORDER BY jobs.batch_id, jobs.position",
-            parameters(chunk.len().next_power_of_two(), 3)
+            WHERE jobs.status = 'blocked'
+            ORDER BY jobs.batch_id, jobs.position"
         );
-        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values(chunk));
+        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
         for row in db.query_all_raw(statement).await? {
             let (batch, job): (Uuid, Uuid) = (row.try_get("", "batch_id")?, row.try_get("", "id")?);
             doomed.push((BatchId::from_uuid(batch), JobId::from_uuid(job)));
@@ -295,6 +311,7 @@ pub async fn cancel_waiting(
         .filter(Column::Status.is_in([JobStatus::Blocked.name(), JobStatus::Ready.name()]))
         .exec_with_returning(db)
         .await?;
+    ready::remove_batch(db, batch).await?;
     canceled.sort_by_key(|row| row.position);
     Ok(canceled.into_iter().map(|row| JobId::from_uuid(row.id)).collect())
 }
@@ -305,16 +322,16 @@ pub async fn start_over(
     jobs: &[(&Job, usize)],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    const UPDATE: Update = Update {
+    static UPDATE: Update = Update {
         table: "jobs",
-        keys: &[("id", Kind::Uuid)],
+        keys: &[each("id", Kind::Uuid)],
         columns: &[
-            ("status", Kind::Text),
-            ("unsatisfied", Kind::Int),
-            ("attempt", Kind::Int),
-            ("started_at", Kind::Time),
-            ("finished_at", Kind::Time),
-            ("entered_at", Kind::Time),
+            each("status", Kind::Text),
+            each("unsatisfied", Kind::Int),
+            each("attempt", Kind::Int),
+            same("started_at", Kind::Time),
+            same("finished_at", Kind::Time),
+            same("entered_at", Kind::Time),
         ],
         guard: "jobs.status IN ('failed', 'skipped', 'canceled')",
     };
@@ -331,5 +348,7 @@ pub async fn start_over(
             now.into(),
         ]
     };
-    UPDATE.run(db, &jobs.iter().map(values).collect::<Vec<_>>()).await
+    UPDATE.run(db, jobs.iter().map(values).collect()).await?;
+    let ready = jobs.iter().filter(|(_, unsatisfied)| *unsatisfied == 0);
+    ready::add(db, &ready.map(|(job, _)| job.id).collect::<Vec<_>>()).await
 }

@@ -510,6 +510,7 @@ fn migrate_says_what_the_database_has_and_lacks() {
             "m0016_server_secrets",
             "m0017_watermarks",
             "m0018_backfills",
+            "m0020_lanes",
         ];
         let listed = |word: &str| names.map(|name| format!("{word}  {name}\n")).concat();
         assert_eq!(migrate("status"), listed("pending"));

@@ -24,7 +24,7 @@ use crate::{
         windows::Stretch,
     },
     store::{
-        self, Db, Guarded, Written, backfill_windows,
+        self, Changes, Db, Guarded, Written, backfill_windows,
         backfills::{self, Left},
         events, runs, schedules,
     },
@@ -212,7 +212,7 @@ impl Services {
         for id in ids {
             ledger.cancel(db, id, actor).await?;
         }
-        ledger.write(db).await?;
+        ledger.write(db, Changes::default()).await?;
         let recorded = backfill_windows::counts(db, Scope::SLUICE, &[id]).await?.remove(&id);
         let ended = backfill.work(recorded.unwrap_or_default()) == Work::End(Outcome::Canceled);
         let change = if ended { backfill.end(Outcome::Canceled, now) } else { change };

@@ -16,7 +16,7 @@ use crate::{
         lease::LeaseToken,
     },
     services::{random, wakeups::Topic},
-    store::{self, Db, attempts, claims, runs},
+    store::{self, Changes, Db, attempts, claims, ready, runs},
 };
 
 /// An attempt that has started.
@@ -46,10 +46,14 @@ impl Runs {
         let transaction = self.store.write().await?;
         let db = transaction.db();
         claims::lock(db).await?;
-        claims::end_backoffs(db, self.clock.now()).await?;
+        let mut next_backoff_end = claims::next_backoff_end(db).await?;
+        let now = self.clock.now();
+        if next_backoff_end.is_some_and(|end| end <= now) {
+            ready::end_backoffs(db, now).await?;
+            next_backoff_end = claims::next_backoff_end(db).await?;
+        }
         let handed = choose(db, claims).await?;
         let started = self.start(db, claims, &handed).await?;
-        let next_backoff_end = claims::next_backoff_end(db).await?;
         transaction.commit().await?;
         self.metrics.started(started.iter().map(Vec::len).sum());
         if let Some(expiry) = started.iter().flatten().map(|started| started.expires_at).min() {
@@ -102,12 +106,13 @@ impl Runs {
                 let number = attempt.number;
                 ledger.record(job.batch_id, Some(job.id), &actor, Change::JobStarted { attempt: number });
                 let expires_at = attempt.expires_at;
+                new.push((attempt, job.connection_id));
                 started.push(Started { lease, expires_at, attempt: number, job: Arc::new(job) });
-                new.push(attempt);
             }
         }
-        attempts::insert(db, &new).await?;
-        ledger.write(db).await?;
+        let mut changes = Changes::default();
+        attempts::insert(&mut changes, &new);
+        ledger.write(db, changes).await?;
         Ok(started)
     }
 }

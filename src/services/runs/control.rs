@@ -16,7 +16,7 @@ use crate::{
     },
     services::{BatchGraph, Error, Parts, Services, not_found, wakeups::Topic},
     store::{
-        self, Db, attempts, batches,
+        self, Changes, Db, attempts, batches,
         jobs::{self, JobParts},
         runs,
     },
@@ -48,7 +48,7 @@ impl Services {
             BatchState::Pending | BatchState::Running { .. } => {
                 let mut ledger = Ledger::new(vec![batch], self.now());
                 ledger.cancel(db, id, &caller.actor()).await?;
-                let topics = ledger.write(db).await?;
+                let topics = ledger.write(db, Changes::default()).await?;
                 transaction.commit().await?;
                 self.wakeups.changed(topics);
             }
@@ -113,7 +113,7 @@ impl Services {
             let change = if unsatisfied == 0 { Change::JobReady } else { Change::JobBlocked };
             ledger.record(id, Some(job.id), actor, change);
         }
-        Ok(Reran::Some(ledger.write(db).await?))
+        Ok(Reran::Some(ledger.write(db, Changes::default()).await?))
     }
 
     /// What [`Self::retry_batch`] would run again, and what it would use again.

@@ -13,7 +13,7 @@ use crate::{
         lease::{LeaseHash, LeaseToken},
     },
     services::{Error, Services},
-    store::{attempts, batches},
+    store::{Changes, attempts, batches},
 };
 
 /// What a worker says of one of its leases.
@@ -69,7 +69,9 @@ impl Services {
                 Some(_) | None => Heard::GoesOn(attempt.expires_at),
             });
         }
-        attempts::update(db, &running.values().collect::<Vec<_>>()).await?;
+        let mut changes = Changes::default();
+        attempts::update(&mut changes, &running.values().collect::<Vec<_>>());
+        changes.write(db).await?;
         transaction.commit().await?;
         Ok(heard)
     }

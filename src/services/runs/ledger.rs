@@ -14,7 +14,7 @@ use crate::{
         transition::Ended,
     },
     services::wakeups::Topic,
-    store::{self, Db, backfill_windows, events, runs},
+    store::{self, Changes, Db, backfill_windows, events, runs},
 };
 
 /// The locked batches, how many of their jobs have ended, and the events to be appended.
@@ -86,10 +86,15 @@ impl Ledger {
         Ok(())
     }
 
-    /// Writes the batches that something has happened to, the watermarks that those move that have ended, and the
-    /// events. What has become of their jobs is written before. Says who is to be woken.
-    pub async fn write(mut self, db: &impl Db) -> Result<&'static [Topic], store::Error> {
+    /// Writes these changes, which are what has become of jobs, the batches that something has happened to, and the
+    /// events; then the watermarks that those batches move that have ended. Says who is to be woken.
+    pub async fn write(
+        mut self,
+        db: &impl Db,
+        mut changes: Changes,
+    ) -> Result<&'static [Topic], store::Error> {
         if self.events.is_empty() {
+            changes.write(db).await?;
             return Ok(&[]);
         }
         let mut changed: Vec<BatchId> =
@@ -109,11 +114,11 @@ impl Ledger {
                 batches.push(batch);
             }
         }
-        runs::write_batches(db, &batches).await?;
+        runs::write_batches(&mut changes, &batches);
+        events::append_with(&mut changes, &self.events);
+        changes.write(db).await?;
         watermarks::advance(db, &batches, self.now).await?;
-        let topics = self.follow_windows(db, &batches).await?;
-        events::append(db, &self.events).await?;
-        Ok(topics)
+        self.follow_windows(db, &batches).await
     }
 
     /// Has the windows of backfills stand where their batches do, as far as these have ended or begun again. Says who

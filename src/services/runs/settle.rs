@@ -24,7 +24,7 @@ use crate::{
     },
     services::{random, wakeups::Topic},
     store::{
-        self, Db, attempts, jobs,
+        self, Changes, Db, attempts,
         runs::{self, Required},
     },
     telemetry::ReportOutcome,
@@ -88,13 +88,15 @@ impl Round {
         let batches = runs::lock_by_leases(db, leases).await?;
         // Not before: a lease may have expired while this waited for the batches.
         let now = clock.now();
-        let attempts = attempts::by_leases(db, leases).await?;
-        let ids: Vec<JobId> = attempts.iter().map(|attempt| attempt.job_id).collect();
-        let jobs = if ids.is_empty() { Vec::new() } else { jobs::to_run(db, &ids).await? };
+        let (mut attempts, mut jobs) = (HashMap::new(), HashMap::new());
+        for (attempt, job) in attempts::with_jobs(db, leases).await? {
+            attempts.insert(attempt.lease_hash.clone(), attempt);
+            jobs.insert(job.id, job);
+        }
         Ok(Self {
             now,
-            attempts: attempts.into_iter().map(|attempt| (attempt.lease_hash.clone(), attempt)).collect(),
-            jobs: jobs.into_iter().map(|job| (job.id, job)).collect(),
+            attempts,
+            jobs,
             ledger: Ledger::new(batches, now),
             ended: HashSet::new(),
             changed: HashSet::new(),
@@ -151,25 +153,30 @@ impl Round {
             return Ok(&[]);
         }
         let ended: Vec<&Attempt> = self.ended.iter().filter_map(|lease| self.attempts.get(lease)).collect();
-        attempts::update(db, &ended).await?;
+        let mut changes = Changes::default();
+        attempts::update(&mut changes, &ended);
         let changed: Vec<&Job> = self.changed.iter().filter_map(|id| self.jobs.get(id)).collect();
-        runs::write_jobs(db, &changed).await?;
+        runs::write_jobs(&mut changes, &changed);
         attempts::put_out(db, self.outputs.drain().collect()).await?;
-        self.promote(db).await?;
+        self.promote(db, &mut changes).await?;
+        if !self.doomed.is_empty() || !self.canceled.is_empty() {
+            // What is left of the batches is looked at now.
+            std::mem::take(&mut changes).write(db).await?;
+        }
         self.skip(db).await?;
         self.ledger.settle();
         self.cancel_rest(db).await?;
         let nothing = Ledger::new(Vec::new(), self.now);
         // A slot is free now, and jobs may be ready.
-        std::mem::replace(&mut self.ledger, nothing).write(db).await
+        std::mem::replace(&mut self.ledger, nothing).write(db, changes).await
     }
 
-    async fn promote(&mut self, db: &impl Db) -> Result<(), store::Error> {
+    async fn promote(&mut self, db: &impl Db, changes: &mut Changes) -> Result<(), store::Error> {
         if self.satisfied.is_empty() {
             return Ok(());
         }
         let waiting = runs::waiting_for(db, &self.satisfied).await?;
-        runs::satisfy(db, &waiting, self.now).await?;
+        runs::satisfy(changes, &waiting, self.now);
         for job in waiting.iter().filter(|job| job.unsatisfied <= job.satisfied) {
             self.ledger.record(job.batch_id, Some(job.job_id), &Actor::Sluice, Change::JobReady);
         }

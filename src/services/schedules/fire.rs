@@ -19,7 +19,7 @@ use crate::{
         text::IdempotencyKey,
     },
     store::{
-        self, Db, Guarded, Written, batches, events,
+        self, Changes, Db, Guarded, Written, batches, events,
         firings::{self, Pending},
         schedules,
     },
@@ -281,7 +281,7 @@ impl<'a, D: Db> Round<'a, D> {
         for id in ids {
             ledger.cancel(self.db, id, self.actor).await?;
         }
-        ledger.write(self.db).await?;
+        ledger.write(self.db, Changes::default()).await?;
         Ok(())
     }
 
