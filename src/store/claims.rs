@@ -9,7 +9,14 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Db, Error, columns::read_all, jobs, keys::is_any_of, ready, tenants::concurrency};
+use super::{
+    Db, Error,
+    columns::read_all,
+    jobs,
+    keys::is_any_of,
+    many::{Column as Sent, Kind, Row, each, rows},
+    tenants::concurrency,
+};
 use crate::{
     domain::{
         claim::{Candidate, FilledLane, Lane, OpenLane, Running, Wanted},
@@ -147,12 +154,13 @@ pub async fn running(db: &impl ConnectionTrait, tenants: Option<&[TenantId]>) ->
 
 /// The first jobs of each lane, as many as could start.
 pub async fn fill(db: &impl ConnectionTrait, lanes: Vec<OpenLane>) -> Result<Vec<FilledLane>, Error> {
-    let mut selects = lanes.iter().enumerate().map(first_of).collect::<Vec<_>>().into_iter();
-    let Some(mut union) = selects.next() else { return Ok(Vec::new()) };
-    for select in selects {
-        union.union(UnionType::All, select);
+    if lanes.is_empty() {
+        return Ok(Vec::new());
     }
-    let rows = db.query_all(&union).await?;
+    let rows = match db.get_database_backend() {
+        DbBackend::Postgres => db.query_all_raw(first_of_each(&lanes)?).await?,
+        _ => db.query_all(&first_of_all(&lanes)).await?,
+    };
     let mut filled: Vec<FilledLane> =
         lanes.into_iter().map(|open| FilledLane { lane: open.lane, candidates: Vec::new() }).collect();
     for row in rows {
@@ -167,6 +175,45 @@ pub async fn fill(db: &impl ConnectionTrait, lanes: Vec<OpenLane>) -> Result<Vec
         filled.candidates.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.job_id));
     }
     Ok(filled)
+}
+
+/// On PostgreSQL: one text, however many lanes there are.
+fn first_of_each(lanes: &[OpenLane]) -> Result<Statement, Error> {
+    const COLUMNS: [Sent; 4] = [
+        each("lane", Kind::Int),
+        each("type", Kind::Text),
+        each("connection_id", Kind::Uuid),
+        each("jobs", Kind::Int),
+    ];
+    let row = |(number, OpenLane { lane, jobs }): (usize, &OpenLane)| -> Row {
+        vec![
+            (number as i32).into(),
+            lane.job_type.name().into(),
+            lane.connection_id.uuid().into(),
+            i32::try_from(*jobs).unwrap_or(i32::MAX).into(),
+        ]
+    };
+    let given = lanes.iter().enumerate().map(row).collect();
+    let (rows, values) = rows(DbBackend::Postgres, &COLUMNS, given, &Row::new())?;
+    let sql = format!(
+        "WITH lanes(lane, type, connection_id, jobs) AS ({rows})
+        SELECT lanes.lane, first.job_id, first.batch_id, first.priority
+        FROM lanes CROSS JOIN LATERAL (
+            SELECT job_id, batch_id, priority FROM ready_jobs
+            WHERE ready_jobs.type = lanes.type AND ready_jobs.connection_id = lanes.connection_id
+            ORDER BY priority DESC, job_id LIMIT lanes.jobs) AS first"
+    );
+    Ok(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+}
+
+/// On SQLite, where what stands in FROM can't look at what stands beside it.
+fn first_of_all(lanes: &[OpenLane]) -> SelectStatement {
+    let mut selects = lanes.iter().enumerate().map(first_of);
+    let mut union = selects.next().unwrap_or_default();
+    for select in selects {
+        union.union(UnionType::All, select);
+    }
+    union
 }
 
 /// `SELECT` in a FROM of its own, since a part of a UNION can't have an order and a limit.
@@ -201,10 +248,7 @@ pub async fn start(db: &impl Db, jobs: &[JobId], now: DateTime<Utc>) -> Result<V
         .filter(Column::NotBefore.is_null())
         .into_query();
     start.returning(Query::returning().columns(jobs::COLUMNS));
-    let started = read_all(db, &start, jobs::job).await?;
-    // Those that were not to be claimed any more do not belong there either.
-    ready::remove(db, jobs).await?;
-    Ok(started)
+    read_all(db, &start, jobs::job).await
 }
 
 /// Stands for any provider and any tenant.

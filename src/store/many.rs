@@ -90,6 +90,15 @@ pub struct Insert {
     pub columns: &'static [Column],
 }
 
+/// What is removed: `DELETE FROM table WHERE key IN (rows)`, as much of it as is there.
+#[derive(Debug)]
+pub struct Delete {
+    /// The table.
+    pub table: &'static str,
+    /// The column by which a row is found, of which alone the rows consist.
+    pub key: Column,
+}
+
 impl Update {
     /// Sets the columns of many rows, each given as its keys and then its columns. Fails when not
     /// every row was as the guard wants it: the caller has locked what it changes.
@@ -129,6 +138,12 @@ impl Insert {
     }
 }
 
+impl Delete {
+    fn sql(&self, rows: &str) -> String {
+        format!("DELETE FROM {} WHERE {} IN ({rows})", self.table, self.key.name)
+    }
+}
+
 /// A row that is sent: a value for each of its columns.
 pub type Row = Vec<Value>;
 
@@ -143,14 +158,18 @@ pub struct Changes {
 enum Part {
     Update(&'static Update),
     Insert(&'static Insert),
+    Delete(&'static Delete),
 }
 
 impl Part {
-    fn table(self) -> &'static str {
-        match self {
+    /// Fails when not as many rows were written as there had to be.
+    fn check(self, written: Option<u64>, rows: &[Row]) -> Result<(), Error> {
+        let table = match self {
             Self::Update(update) => update.table,
             Self::Insert(insert) => insert.table,
-        }
+            Self::Delete(_) => return Ok(()),
+        };
+        if written == Some(rows.len() as u64) { Ok(()) } else { Err(Error::Raced { table }) }
     }
 }
 
@@ -163,6 +182,11 @@ impl Changes {
     /// Adds to them what [`Insert::run`] does.
     pub fn insert(&mut self, insert: &'static Insert, rows: Vec<Row>) {
         self.parts.push((Part::Insert(insert), rows));
+    }
+
+    /// Adds to them that rows are removed, as many of them as are there.
+    pub fn delete(&mut self, delete: &'static Delete, rows: Vec<Row>) {
+        self.parts.push((Part::Delete(delete), rows));
     }
 
     /// Writes them. Fails when not every row to be changed was as its guard wants it.
@@ -180,9 +204,7 @@ impl Changes {
             db.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
         for (index, (part, rows)) in self.parts.iter().enumerate() {
             let written = counted.as_ref().map(|row| row.try_get_by_index::<i64>(index)).transpose()?;
-            if written != i64::try_from(rows.len()).ok() {
-                return Err(Error::Raced { table: part.table() });
-            }
+            part.check(written.map(i64::unsigned_abs), rows)?;
         }
         Ok(())
     }
@@ -202,6 +224,10 @@ impl Changes {
                     let rows = as_arrays(insert.columns, rows, &mut values)?;
                     with.push(format!("done{index} AS ({} {rows} RETURNING 1)", insert.sql()));
                 }
+                Part::Delete(delete) => {
+                    let rows = as_arrays(&[delete.key], rows, &mut values)?;
+                    with.push(format!("done{index} AS ({} RETURNING 1)", delete.sql(&rows)));
+                }
             }
             counted.push(format!("(SELECT count(*) FROM done{index})"));
         }
@@ -213,25 +239,23 @@ impl Changes {
         let backend = db.get_database_backend();
         for (part, rows) in &self.parts {
             for chunk in rows.chunks(CHUNK) {
-                let (sql, values) = match part {
-                    Part::Update(update) => {
-                        // As in `keys::any_of`: the last row again, so that there are few texts of the statement.
-                        let filled = chunk.len().next_power_of_two();
-                        let rows = parameters(filled, chunk.first().map_or(0, Vec::len));
-                        let sent = names(&update.sent());
-                        let sql = format!("WITH new({sent}) AS (VALUES {rows}) {}", update.sql("new"));
-                        let padding = chunk.last().into_iter().cycle();
-                        (sql, chunk.iter().chain(padding).take(filled).flatten().cloned().collect::<Vec<_>>())
-                    }
-                    Part::Insert(insert) => {
-                        let rows = parameters(chunk.len(), insert.columns.len());
-                        (format!("{} VALUES {rows}", insert.sql()), chunk.iter().flatten().cloned().collect())
-                    }
+                let filled = match part {
+                    // As in `keys::any_of`: the last row again, so that there are few texts of the statement.
+                    Part::Update(_) | Part::Delete(_) => chunk.len().next_power_of_two(),
+                    Part::Insert(_) => chunk.len(),
                 };
+                let rows = format!("VALUES {}", parameters(filled, chunk.first().map_or(0, Vec::len)));
+                let sql = match part {
+                    Part::Update(update) => {
+                        format!("WITH new({}) AS ({rows}) {}", names(&update.sent()), update.sql("new"))
+                    }
+                    Part::Insert(insert) => format!("{} {rows}", insert.sql()),
+                    Part::Delete(delete) => delete.sql(&rows),
+                };
+                let padding = chunk.last().into_iter().cycle();
+                let values = chunk.iter().chain(padding).take(filled).flatten().cloned();
                 let statement = Statement::from_sql_and_values(backend, sql, values);
-                if db.execute_raw(statement).await?.rows_affected() != chunk.len() as u64 {
-                    return Err(Error::Raced { table: part.table() });
-                }
+                part.check(Some(db.execute_raw(statement).await?.rows_affected()), chunk)?;
             }
         }
         Ok(())
@@ -361,6 +385,7 @@ mod tests {
         guard: "t.a < new.a",
     };
     static INSERT: Insert = Insert { table: "u", columns: &[each("n", Kind::Int)] };
+    static DELETE: Delete = Delete { table: "v", key: each("id", Kind::Uuid) };
 
     #[test]
     fn postgres_gets_all_changes_in_one_statement_and_an_array_for_each_column_that_differs() {
@@ -373,6 +398,7 @@ mod tests {
             ],
         );
         changes.insert(&INSERT, vec![vec![7.into()], vec![7.into()]]);
+        changes.delete(&DELETE, vec![vec![Value::Uuid(None)]]);
         let (sql, values) = changes.at_once().unwrap().unwrap();
         assert_eq!(
             sql,
@@ -380,12 +406,20 @@ mod tests {
              WITH ORDINALITY AS given(id, b, place) ORDER BY place), \
              done0 AS (UPDATE t SET a = new0.a, b = new0.b FROM new0 WHERE t.id = new0.id AND t.a < new0.a RETURNING 1), \
              done1 AS (INSERT INTO u (n) SELECT n FROM unnest($4::text::int4[]) \
-             WITH ORDINALITY AS given(n, place) ORDER BY place RETURNING 1) \
-             SELECT (SELECT count(*) FROM done0), (SELECT count(*) FROM done1)"
+             WITH ORDINALITY AS given(n, place) ORDER BY place RETURNING 1), \
+             done2 AS (DELETE FROM v WHERE id IN (SELECT id FROM unnest($5::text::uuid[]) \
+             WITH ORDINALITY AS given(id, place) ORDER BY place) RETURNING 1) \
+             SELECT (SELECT count(*) FROM done0), (SELECT count(*) FROM done1), (SELECT count(*) FROM done2)"
         );
         assert_eq!(
             values,
-            ["{1,2}".into(), "same".into(), Value::from(r#"{"{\"\\}",NULL}"#), "{7,7}".into()]
+            [
+                "{1,2}".into(),
+                "same".into(),
+                Value::from(r#"{"{\"\\}",NULL}"#),
+                "{7,7}".into(),
+                "{NULL}".into()
+            ]
         );
     }
 

@@ -11,7 +11,7 @@ use super::{
     Db, Error,
     columns::read_all,
     keys::{CHUNK, is_any_of},
-    many::{Insert, Kind, Row, each},
+    many::{Changes, Delete, Insert, Kind, Row, each},
 };
 use crate::{
     domain::{
@@ -81,11 +81,9 @@ pub async fn add(db: &impl ConnectionTrait, jobs: &[JobId]) -> Result<(), Error>
 }
 
 /// Takes jobs out of their lanes, those that stand there.
-pub async fn remove(db: &impl ConnectionTrait, jobs: &[JobId]) -> Result<(), Error> {
-    for chunk in jobs.chunks(CHUNK) {
-        Entity::delete_many().filter(is_any_of(Column::JobId, chunk)).exec(db).await?;
-    }
-    Ok(())
+pub fn remove(changes: &mut Changes, jobs: &[JobId]) {
+    static REMOVE: Delete = Delete { table: "ready_jobs", key: each("job_id", Kind::Uuid) };
+    changes.delete(&REMOVE, jobs.iter().map(|job| vec![job.uuid().into()]).collect());
 }
 
 /// Takes all jobs of a batch out of their lanes.

@@ -112,6 +112,8 @@ impl Runs {
         }
         let mut changes = Changes::default();
         attempts::insert(&mut changes, &new);
+        // Those that were not to be claimed any more do not belong there either.
+        ready::remove(&mut changes, &ids);
         ledger.write(db, changes).await?;
         Ok(started)
     }
