@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::{
     Db, Error,
-    columns::read_all,
+    columns::{for_each_row_of, read_all},
     jobs,
-    keys::is_any_of,
+    keys::{among, is_any_of},
     many::{Column as Sent, Kind, Row, each, rows},
     tenants::concurrency,
 };
@@ -153,24 +153,26 @@ pub async fn running(db: &impl ConnectionTrait, tenants: Option<&[TenantId]>) ->
 }
 
 /// The first jobs of each lane, as many as could start.
-pub async fn fill(db: &impl ConnectionTrait, lanes: Vec<OpenLane>) -> Result<Vec<FilledLane>, Error> {
+pub async fn fill(db: &impl Db, lanes: Vec<OpenLane>) -> Result<Vec<FilledLane>, Error> {
     if lanes.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = match db.get_database_backend() {
-        DbBackend::Postgres => db.query_all_raw(first_of_each(&lanes)?).await?,
-        _ => db.query_all(&first_of_all(&lanes)).await?,
+    let statement = match db.backend() {
+        DbBackend::Postgres => first_of_each(&lanes)?,
+        other => other.build(&first_of_all(&lanes)),
     };
     let mut filled: Vec<FilledLane> =
         lanes.into_iter().map(|open| FilledLane { lane: open.lane, candidates: Vec::new() }).collect();
-    for row in rows {
-        let (lane, priority): (i32, i32) = (row.try_get("", "lane")?, row.try_get("", "priority")?);
-        let (job, batch): (Uuid, Uuid) = (row.try_get("", "job_id")?, row.try_get("", "batch_id")?);
+    for_each_row_of(db, statement, |columns| {
+        let lane: i32 = columns.next()?;
+        let (job_id, batch_id) = (JobId::from_uuid(columns.next()?), BatchId::from_uuid(columns.next()?));
+        let candidate = Candidate { job_id, batch_id, priority: columns.next()? };
         if let Some(filled) = filled.get_mut(lane as usize) {
-            let (job_id, batch_id) = (JobId::from_uuid(job), BatchId::from_uuid(batch));
-            filled.candidates.push(Candidate { job_id, batch_id, priority });
+            filled.candidates.push(candidate);
         }
-    }
+        Ok(())
+    })
+    .await?;
     for filled in &mut filled {
         filled.candidates.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.job_id));
     }
@@ -243,7 +245,7 @@ pub async fn start(db: &impl Db, jobs: &[JobId], now: DateTime<Utc>) -> Result<V
         .col_expr(Column::LastAttempt, Expr::col(Column::LastAttempt).add(1))
         .col_expr(Column::StartedAt, Expr::value(now))
         .col_expr(Column::EnteredAt, Expr::value(now))
-        .filter(is_any_of(Column::Id, jobs))
+        .filter(among(db.backend(), Column::Id, jobs))
         .filter(Column::Status.eq(JobStatus::Ready.name()))
         .filter(Column::NotBefore.is_null())
         .into_query();

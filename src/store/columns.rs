@@ -6,7 +6,7 @@ use std::{pin::pin, sync::Arc};
 
 use futures_util::TryStreamExt;
 use sea_orm::{
-    DbErr, QueryResult, RuntimeErr, StatementBuilder,
+    DbErr, QueryResult, RuntimeErr, Statement, StatementBuilder,
     sqlx::{Decode, Error as SqlxError, Postgres, Row, Sqlite, Type, postgres::PgRow, sqlite::SqliteRow},
 };
 
@@ -74,9 +74,18 @@ pub async fn read_all<T>(
 pub async fn for_each_row(
     db: &impl Db,
     statement: &impl StatementBuilder,
+    read: impl FnMut(&mut Columns<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    for_each_row_of(db, db.backend().build(statement), read).await
+}
+
+/// The same, of a statement that is written out.
+pub async fn for_each_row_of(
+    db: &impl Db,
+    statement: Statement,
     mut read: impl FnMut(&mut Columns<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut rows = pin!(db.stream(statement).await?);
+    let mut rows = pin!(db.stream_raw(statement).await?);
     while let Some(row) = rows.try_next().await? {
         read(&mut Columns::of(&row)?)?;
     }

@@ -1,8 +1,8 @@
 //! Which rows: those with one of some keys, those that a scope contains.
 
 use sea_orm::{
-    ColumnTrait, Condition,
-    sea_query::{Expr, ExprTrait, SimpleExpr},
+    ColumnTrait, Condition, DbBackend,
+    sea_query::{Expr, ExprTrait, SimpleExpr, extension::postgres::PgFunc},
 };
 use type_safe_id::StaticType;
 use uuid::Uuid;
@@ -29,4 +29,16 @@ pub fn is_any_of<K: StaticType>(column: impl ColumnTrait, keys: &[Id<K>]) -> Sim
 pub fn any_of<K: StaticType>(expression: SimpleExpr, keys: &[Id<K>]) -> SimpleExpr {
     let padding = keys.last().into_iter().cycle().take(keys.len().next_power_of_two() - keys.len());
     expression.is_in(keys.iter().chain(padding).map(|key| key.uuid()).collect::<Vec<Uuid>>())
+}
+
+/// `column IN (keys…)` for statements that are sent all the time: to PostgreSQL the keys are one parameter, so that it
+/// plans the statement once, and as one about few rows.
+pub fn among<K: StaticType>(backend: DbBackend, column: impl ColumnTrait, keys: &[Id<K>]) -> SimpleExpr {
+    match backend {
+        DbBackend::Postgres => {
+            let keys: Vec<Uuid> = keys.iter().map(|key| key.uuid()).collect();
+            Expr::col((column.entity_name(), column)).eq(PgFunc::any(keys))
+        }
+        _ => is_any_of(column, keys),
+    }
 }

@@ -143,7 +143,12 @@ impl Store {
 }
 
 /// Anything that statements can be sent to: a pool or a transaction.
-pub trait Db: ConnectionTrait + StreamTrait {}
+pub trait Db: ConnectionTrait + StreamTrait {
+    /// Which database it is.
+    fn backend(&self) -> DbBackend {
+        ConnectionTrait::get_database_backend(self)
+    }
+}
 
 impl<T: ConnectionTrait + StreamTrait> Db for T {}
 

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Statement, Value, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Statement,
+    Value, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -14,8 +14,8 @@ use super::{
     Db, Error,
     attempts::with_leases,
     batches,
-    columns::read_all,
-    keys::{CHUNK, is_any_of},
+    columns::{for_each_row_of, read_all},
+    keys::{CHUNK, among, is_any_of},
     many::{Changes, Column as Sent, Kind, Row, Update, each, rows, same},
     ready,
 };
@@ -36,7 +36,7 @@ use crate::{
 /// These batches, locked until the transaction ends. Always in the same order, so that nobody waits
 /// in a circle.
 pub async fn lock(db: &impl Db, scope: Scope, ids: &[BatchId]) -> Result<Vec<Batch>, Error> {
-    let select = batches::seen(scope).filter(is_any_of(batch::Column::Id, ids));
+    let select = batches::seen(scope).filter(among(db.backend(), batch::Column::Id, ids));
     let select = select.order_by_asc(batch::Column::Id).lock_exclusive().into_query();
     read_all(db, &select, batches::batch).await
 }
@@ -46,7 +46,7 @@ pub async fn lock_by_leases(db: &impl Db, leases: &[LeaseHash]) -> Result<Vec<Ba
     let leased = attempt::Entity::find()
         .select_only()
         .column(attempt::Column::BatchId)
-        .filter(with_leases(leases))
+        .filter(with_leases(db.backend(), leases))
         .into_query();
     let select = batches::select().filter(batch::Column::Id.in_subquery(leased));
     let select = select.order_by_asc(batch::Column::Id).lock_exclusive().into_query();
@@ -148,20 +148,9 @@ pub struct Waiting {
     pub priority: i32,
 }
 
-#[derive(FromQueryResult)]
-struct WaitingRow {
-    id: Uuid,
-    batch_id: Uuid,
-    unsatisfied: i32,
-    r#type: String,
-    connection_id: Uuid,
-    priority: i32,
-    satisfied: i64,
-}
-
 /// The blocked jobs that wait for these, in the order of their batches, and how many of their
 /// requirements these are.
-pub async fn waiting_for(db: &impl ConnectionTrait, required: &[Required]) -> Result<Vec<Waiting>, Error> {
+pub async fn waiting_for(db: &impl Db, required: &[Required]) -> Result<Vec<Waiting>, Error> {
     let mut waiting: Vec<Waiting> = Vec::new();
     for chunk in required.chunks(CHUNK) {
         let (rows, values) = sent(db, chunk)?;
@@ -178,19 +167,27 @@ pub async fn waiting_for(db: &impl ConnectionTrait, required: &[Required]) -> Re
                 jobs.priority
             ORDER BY jobs.batch_id, jobs.position"
         );
-        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-        for row in WaitingRow::find_by_statement(statement).all(db).await? {
-            let corrupt = Error::Corrupt { table: "jobs", column: "type", id: row.id };
+        let statement = Statement::from_sql_and_values(db.backend(), sql, values);
+        for_each_row_of(db, statement, |columns| {
+            let job: Uuid = columns.next()?;
+            let (batch_id, unsatisfied) = (BatchId::from_uuid(columns.next()?), columns.next()?);
+            let corrupt = Error::Corrupt { table: "jobs", column: "type", id: job };
+            let job_type = JobType::named(columns.next()?).ok_or(corrupt)?;
+            let (connection_id, priority) = (ConnectionId::from_uuid(columns.next()?), columns.next()?);
+            let satisfied = i32::try_from(columns.next::<i64>()?).unwrap_or(i32::MAX);
+            let job_id = JobId::from_uuid(job);
             waiting.push(Waiting {
-                job_id: JobId::from_uuid(row.id),
-                batch_id: BatchId::from_uuid(row.batch_id),
-                unsatisfied: row.unsatisfied,
-                satisfied: i32::try_from(row.satisfied).unwrap_or(i32::MAX),
-                job_type: JobType::named(&row.r#type).ok_or(corrupt)?,
-                connection_id: ConnectionId::from_uuid(row.connection_id),
-                priority: row.priority,
+                job_id,
+                batch_id,
+                unsatisfied,
+                satisfied,
+                job_type,
+                connection_id,
+                priority,
             });
-        }
+            Ok(())
+        })
+        .await?;
     }
     // One may wait for several of these, which were asked about in different statements.
     if required.len() > CHUNK {
