@@ -16,7 +16,8 @@ use super::{
     columns::{Columns, read_all},
     jobs,
     keys::{is_any_of, seen_in},
-    many::{Changes, Insert, Kind, Row, Update, each, same},
+    many::{Changes, Insert, Update},
+    sent::{Kind, Row, each, same},
 };
 use crate::{
     domain::{

@@ -14,7 +14,7 @@ use super::{
     columns::{for_each_row_of, read_all},
     jobs,
     keys::{among, is_any_of},
-    many::{Column as Sent, Kind, Row, each, rows},
+    sent::{Column as Sent, Kind, Row, each, rows},
     tenants::concurrency,
 };
 use crate::{

@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 use super::{
     Error,
     keys::seen_in,
-    many::{Changes, Insert, Kind, each, same},
+    many::{Changes, Insert},
+    sent::{Kind, each, same},
 };
 use crate::{
     domain::{

@@ -20,6 +20,7 @@ pub mod ready;
 pub mod runs;
 pub mod schedules;
 pub mod secrets;
+mod sent;
 mod templates;
 pub mod tenants;
 pub mod tokens;

@@ -11,7 +11,8 @@ use super::{
     Db, Error,
     columns::read_all,
     keys::{CHUNK, is_any_of},
-    many::{Changes, Delete, Insert, Kind, Row, each},
+    many::{Changes, Delete, Insert},
+    sent::{Kind, Row, each},
 };
 use crate::{
     domain::{

@@ -16,8 +16,9 @@ use super::{
     batches,
     columns::{for_each_row_of, read_all},
     keys::{CHUNK, among, is_any_of},
-    many::{Changes, Column as Sent, Kind, Row, Update, each, rows, same},
+    many::{Changes, Update},
     ready,
+    sent::{Column as Sent, Kind, Row, each, rows, same},
 };
 use crate::{
     domain::{

@@ -16,6 +16,7 @@ mod history;
 mod incremental;
 mod invariants;
 mod issuer;
+mod lanes;
 mod metrics;
 mod one_round;
 mod operations;
