@@ -6,9 +6,12 @@ use std::{
 };
 
 use mimalloc::MiMalloc;
+use zeroizing_alloc::ZeroAlloc;
 
-/// mimalloc, as in the program. It counts only where it was told to, since counting takes time.
+/// The allocator of the program. It counts only where it was told to, since counting takes time.
 pub struct Counting;
+
+static ALLOCATOR: ZeroAlloc<MiMalloc> = ZeroAlloc(MiMalloc);
 
 static ON: AtomicBool = AtomicBool::new(false);
 static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -44,20 +47,20 @@ fn count(bytes: usize) {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
-        unsafe { MiMalloc.alloc(layout) }
+        unsafe { ALLOCATOR.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
-        unsafe { MiMalloc.alloc_zeroed(layout) }
+        unsafe { ALLOCATOR.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size);
-        unsafe { MiMalloc.realloc(old, layout, size) }
+        unsafe { ALLOCATOR.realloc(old, layout, size) }
     }
 
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
-        unsafe { MiMalloc.dealloc(old, layout) }
+        unsafe { ALLOCATOR.dealloc(old, layout) }
     }
 }

@@ -153,9 +153,14 @@ pub async fn open(url: &str) -> Store {
 
 /// The use cases on this store.
 pub fn services(store: Store) -> Services {
+    services_by(Clock::System, store)
+}
+
+/// The use cases on this store, by this clock.
+pub fn services_by(clock: Clock, store: Store) -> Services {
     Services::new(
         store,
-        Clock::System,
+        clock,
         Settings {
             limits: LIMITS,
             openness: Openness::AtHome,
