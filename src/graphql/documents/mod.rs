@@ -205,6 +205,12 @@ fn exceeds(excess: Excess) -> Executed {
 fn may_hold_secrets(text: &str) -> bool {
     let ignored = [' ', '\t', '\r', '\n', ',', '\u{feff}'];
     SECRETS.iter().flat_map(|name| text.match_indices(name)).any(|(at, name)| {
+        // A variable with this name, or a longer name.
+        if text[..at]
+            .ends_with(|before: char| before == '$' || before == '_' || before.is_ascii_alphanumeric())
+        {
+            return false;
+        }
         let rest = text[at + name.len()..].trim_start_matches(ignored);
         match rest.strip_prefix(':') {
             Some(value) => !value.trim_start_matches(ignored).starts_with('$'),
@@ -332,7 +338,7 @@ mod tests {
 
     #[test]
     fn credentials_and_leases_are_not_kept() {
-        let input = |credentials| format!("{{ name: \"a\", provider: \"csv\", {credentials} }}");
+        let input = |credentials: &str| format!("{{ name: \"a\", provider: \"csv\", {credentials} }}");
         let mutation =
             |input| format!("mutation {{ createConnection(input: {input}) {{ userErrors {{ code }} }} }}");
         assert!(is_kept(&mutation(input("config: {}"))));
@@ -349,8 +355,11 @@ mod tests {
         };
         assert!(!is_kept(&complete("", "\"lease_x\"")));
         assert!(is_kept(&complete("($lease: String!)", "$lease")));
-        let by_variable =
-            mutation(input("credentials: $secret")).replacen("mutation", "mutation ($secret: JSON)", 1);
-        assert!(is_kept(&by_variable), "{by_variable}");
+        for variable in ["$secret", "$credentials"] {
+            let definition = format!("mutation ({variable}: JSON)");
+            let by_variable =
+                mutation(input(&format!("credentials: {variable}"))).replacen("mutation", &definition, 1);
+            assert!(is_kept(&by_variable), "{by_variable}");
+        }
     }
 }
