@@ -80,7 +80,7 @@ async fn at_once(database: &Scratch, count: usize) {
     store.observe(move |_| {
         counter.fetch_add(1, Relaxed);
     });
-    let clock = ManualClock::new(Utc::now().timestamp_micros());
+    let clock = ManualClock::new(Clock::System.now().timestamp_micros());
     let services = database::services_by(Clock::Manual(clock.clone()), store);
     let connections = drafts::connections(&services).await;
     make(&services, &connections, count, |_| "@yearly".to_owned()).await;
@@ -189,7 +189,7 @@ async fn within_a_minute(database: &Scratch, count: usize) {
     let services = database::services(database::open(&database.url).await);
     let connections = drafts::connections(&services).await;
     // They are made before it comes.
-    let minute = (Utc::now() + TimeDelta::minutes(2)).minute();
+    let minute = (Clock::System.now() + TimeDelta::minutes(2)).minute();
     let cron = |number: usize| format!("{} {minute} * * * *", number % 60);
     make(&services, &connections, count, cron).await;
     database.analyze().await;
@@ -231,9 +231,9 @@ async fn lateness(db: &DatabaseConnection, minute: u32) -> Vec<Duration> {
         let time = |name: &str| row.try_get::<DateTime<Utc>>("", name).unwrap();
         (time("due_at"), time("at"))
     });
-    let recent = Utc::now() - TimeDelta::minutes(30);
+    let recent = Clock::System.now() - TimeDelta::minutes(30);
     let mut lateness: Vec<Duration> = times
-        .filter(|(due_at, _)| due_at.minute() == minute && (recent..Utc::now()).contains(due_at))
+        .filter(|(due_at, _)| due_at.minute() == minute && (recent..Clock::System.now()).contains(due_at))
         .map(|(due_at, at)| (at - due_at).to_std().unwrap_or_default())
         .collect();
     lateness.sort_unstable();

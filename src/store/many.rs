@@ -111,12 +111,12 @@ impl Part {
 }
 
 impl Changes {
-    /// Adds to them what [`Update::run`] does.
+    /// Adds to them that columns of many rows are set, each given as its keys and then its columns.
     pub fn update(&mut self, update: &'static Update, rows: Vec<Row>) {
         self.parts.push((Part::Update(update), rows));
     }
 
-    /// Adds to them what [`Insert::run`] does.
+    /// Adds to them that rows are added, in this order.
     pub fn insert(&mut self, insert: &'static Insert, rows: Vec<Row>) {
         self.parts.push((Part::Insert(insert), rows));
     }
