@@ -411,90 +411,40 @@ impl Change {
 
     /// The number of the attempt that it is about.
     pub fn attempt(&self) -> Option<i32> {
-        match self {
-            Self::JobStarted { attempt }
-            | Self::LoadPublished { attempt }
-            | Self::JobSucceeded { attempt }
-            | Self::AttemptFailed { attempt, .. }
-            | Self::JobReleased { attempt }
-            | Self::JobFailed { attempt, .. } => Some(*attempt),
-            Self::BatchCreated
-            | Self::BatchReplaced
-            | Self::BatchDeleted
-            | Self::BatchStarted
-            | Self::BatchCanceling
-            | Self::BatchRetried
-            | Self::BatchSucceeded
-            | Self::BatchFailed
-            | Self::BatchCanceled
-            | Self::JobReady
-            | Self::JobBlocked
-            | Self::JobSkipped
-            | Self::JobCanceled
-            | Self::ScheduleCreated
-            | Self::ScheduleUpdated
-            | Self::ScheduleDeleted
-            | Self::SchedulePaused
-            | Self::ScheduleResumed
-            | Self::FiringQueued
-            | Self::FiringSkipped
-            | Self::FiringFailed
-            | Self::WatermarkReset { .. }
-            | Self::BackfillCreated
-            | Self::BackfillPaused
-            | Self::BackfillResumed
-            | Self::BackfillCanceling
-            | Self::BackfillCanceled
-            | Self::BackfillRetried
-            | Self::BackfillSucceeded
-            | Self::BackfillFailed => None,
-        }
+        self.details().attempt
     }
 
     /// What went wrong, if something did.
     pub fn error(&self) -> Option<&JobError> {
-        match self {
-            Self::AttemptFailed { error, .. } | Self::JobFailed { error, .. } => Some(error),
-            Self::BatchCreated
-            | Self::BatchReplaced
-            | Self::BatchDeleted
-            | Self::BatchStarted
-            | Self::BatchCanceling
-            | Self::BatchRetried
-            | Self::BatchSucceeded
-            | Self::BatchFailed
-            | Self::BatchCanceled
-            | Self::JobReady
-            | Self::JobBlocked
-            | Self::JobStarted { .. }
-            | Self::LoadPublished { .. }
-            | Self::JobSucceeded { .. }
-            | Self::JobReleased { .. }
-            | Self::JobSkipped
-            | Self::JobCanceled
-            | Self::ScheduleCreated
-            | Self::ScheduleUpdated
-            | Self::ScheduleDeleted
-            | Self::SchedulePaused
-            | Self::ScheduleResumed
-            | Self::FiringQueued
-            | Self::FiringSkipped
-            | Self::FiringFailed
-            | Self::WatermarkReset { .. }
-            | Self::BackfillCreated
-            | Self::BackfillPaused
-            | Self::BackfillResumed
-            | Self::BackfillCanceling
-            | Self::BackfillCanceled
-            | Self::BackfillRetried
-            | Self::BackfillSucceeded
-            | Self::BackfillFailed => None,
-        }
+        self.details().error
     }
+
+    /// When the job may be claimed again after a failed attempt, UTC.
+    pub fn not_before(&self) -> Option<DateTime<Utc>> {
+        self.details().not_before
+    }
+
     /// The object that it is about, where that is neither a batch nor a job.
     pub fn object(&self) -> Option<&str> {
+        self.details().object
+    }
+
+    fn details(&self) -> Details<'_> {
         match self {
-            Self::WatermarkReset { object } => Some(object),
+            Self::JobStarted { attempt }
+            | Self::LoadPublished { attempt }
+            | Self::JobSucceeded { attempt }
+            | Self::JobReleased { attempt } => Details { attempt: Some(*attempt), ..Details::default() },
+            Self::AttemptFailed { attempt, error, not_before } => Details {
+                attempt: Some(*attempt),
+                error: Some(error),
+                not_before: Some(*not_before),
+                ..Details::default()
+            },
+            Self::JobFailed { attempt, error } => {
+                Details { attempt: Some(*attempt), error: Some(error), ..Details::default() }
+            }
+            Self::WatermarkReset { object } => Details { object: Some(object), ..Details::default() },
             Self::BatchCreated
             | Self::BatchReplaced
             | Self::BatchDeleted
@@ -506,12 +456,6 @@ impl Change {
             | Self::BatchCanceled
             | Self::JobReady
             | Self::JobBlocked
-            | Self::JobStarted { .. }
-            | Self::LoadPublished { .. }
-            | Self::JobSucceeded { .. }
-            | Self::AttemptFailed { .. }
-            | Self::JobReleased { .. }
-            | Self::JobFailed { .. }
             | Self::JobSkipped
             | Self::JobCanceled
             | Self::ScheduleCreated
@@ -529,9 +473,18 @@ impl Change {
             | Self::BackfillCanceled
             | Self::BackfillRetried
             | Self::BackfillSucceeded
-            | Self::BackfillFailed => None,
+            | Self::BackfillFailed => Details::default(),
         }
     }
+}
+
+/// What a change tells beside its kind.
+#[derive(Default)]
+struct Details<'a> {
+    attempt: Option<i32>,
+    error: Option<&'a JobError>,
+    not_before: Option<DateTime<Utc>>,
+    object: Option<&'a str>,
 }
 
 /// What an event is about.

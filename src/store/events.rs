@@ -208,14 +208,14 @@ pub async fn rebase(db: &impl ConnectionTrait) -> Result<(), Error> {
 
 /// What a change holds beside the attempt.
 fn data(change: &Change) -> Option<Value> {
-    if let Change::WatermarkReset { object } = change {
-        return Some(json!({ "object": &**object }));
+    if let Some(object) = change.object() {
+        return Some(json!({ "object": object }));
     }
     let error = change.error()?;
     let mut data = Map::new();
     data.insert("code".into(), json!(&*error.code));
     data.insert("message".into(), json!(&*error.message));
-    if let Change::AttemptFailed { not_before, .. } = change {
+    if let Some(not_before) = change.not_before() {
         data.insert("not_before".into(), json!(not_before.timestamp_micros()));
     }
     Some(Value::Object(data))

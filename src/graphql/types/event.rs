@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
-        event::{self, Actor, Change, Event, NewEvent},
+        event::{self, Actor, Event, NewEvent},
         id::{BackfillId, BatchId, JobId, ScheduleId, TenantId},
         problem::{At, Problem, keep},
     },
@@ -237,44 +237,7 @@ impl EventNode {
 
     /// When the job may be claimed again after a failed attempt.
     async fn not_before(&self) -> Option<DateTime> {
-        match &self.0.event.change {
-            Change::AttemptFailed { not_before, .. } => Some(DateTime(*not_before)),
-            Change::BatchCreated
-            | Change::BatchReplaced
-            | Change::BatchDeleted
-            | Change::BatchStarted
-            | Change::BatchCanceling
-            | Change::BatchRetried
-            | Change::BatchSucceeded
-            | Change::BatchFailed
-            | Change::BatchCanceled
-            | Change::JobReady
-            | Change::JobBlocked
-            | Change::JobStarted { .. }
-            | Change::LoadPublished { .. }
-            | Change::JobSucceeded { .. }
-            | Change::JobReleased { .. }
-            | Change::JobFailed { .. }
-            | Change::JobSkipped
-            | Change::JobCanceled
-            | Change::ScheduleCreated
-            | Change::ScheduleUpdated
-            | Change::ScheduleDeleted
-            | Change::SchedulePaused
-            | Change::ScheduleResumed
-            | Change::FiringQueued
-            | Change::FiringSkipped
-            | Change::FiringFailed
-            | Change::WatermarkReset { .. }
-            | Change::BackfillCreated
-            | Change::BackfillPaused
-            | Change::BackfillResumed
-            | Change::BackfillCanceling
-            | Change::BackfillCanceled
-            | Change::BackfillRetried
-            | Change::BackfillSucceeded
-            | Change::BackfillFailed => None,
-        }
+        self.0.event.change.not_before().map(DateTime)
     }
 
     /// The object of which everything is asked for again, if it is about that.
