@@ -260,10 +260,7 @@ pub async fn insert(db: &impl ConnectionTrait, jobs: &[NewRow<'_>]) -> Result<Wr
             refused @ (Written::Duplicate | Written::Reference) => return Ok(refused),
         }
     }
-    let ready =
-        jobs.iter().map(|new| new.job).filter(|job| job.state == JobState::Ready { not_before: None });
-    let lane = |job: &Job| ready::row(job.id, job.batch_id, job.job_type, job.connection_id, job.priority);
-    ready::ADD.run(db, ready.map(lane).collect()).await?;
+    ready::ADD.run(db, ready::rows_of(jobs.iter().map(|new| new.job))).await?;
     Ok(Written::Done)
 }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     domain::{
         id::{BatchId, ConnectionId, JobId},
-        job::{JobStatus, JobType},
+        job::{Job, JobState, JobStatus, JobType},
     },
     entity::{
         job,
@@ -52,6 +52,13 @@ pub(super) fn row(
         connection.uuid().into(),
         priority.into(),
     ]
+}
+
+/// Rows of [`ADD`] for those of these jobs that can be claimed.
+pub(super) fn rows_of<'j>(jobs: impl Iterator<Item = &'j Job>) -> Vec<Row> {
+    jobs.filter(|job| job.state == JobState::Ready { not_before: None })
+        .map(|job| row(job.id, job.batch_id, job.job_type, job.connection_id, job.priority))
+        .collect()
 }
 
 /// Puts those of these jobs into their lanes that can be claimed.

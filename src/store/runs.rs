@@ -25,7 +25,7 @@ use crate::{
         access::Scope,
         batch::Batch,
         id::{BatchId, ConnectionId, JobId},
-        job::{Job, JobState, JobStatus, JobType, RequirementKind},
+        job::{Job, JobStatus, JobType, RequirementKind},
         lease::LeaseHash,
     },
     entity::{
@@ -114,9 +114,7 @@ pub fn write_jobs(changes: &mut Changes, jobs: &[&Job]) {
         ]
     };
     changes.update(&UPDATE, jobs.iter().map(values).collect());
-    let again = jobs.iter().filter(|job| job.state == JobState::Ready { not_before: None });
-    let lane = |job: &&Job| ready::row(job.id, job.batch_id, job.job_type, job.connection_id, job.priority);
-    changes.insert(&ready::ADD, again.map(lane).collect());
+    changes.insert(&ready::ADD, ready::rows_of(jobs.iter().copied()));
 }
 
 /// A job and one kind of requirement that others have towards it.
