@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::{Server, Starting, sluice},
-    complaint, head, response, run, text,
+    complaint, run, text,
 };
 
 /// Makes a token and gives its secret.
@@ -22,11 +22,7 @@ fn create(directory: &Path, arguments: &[&str]) -> String {
 /// The status, and the body, of an answer to somebody who shows this token.
 fn ask(server: &Server, token: Option<&str>) -> (u16, Value) {
     let body = json!({ "query": "{ viewer { role tenant { name } } }" }).to_string();
-    let bearer = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
-    let head = head("POST", "/graphql", body.len()).replacen("\r\n", &format!("\r\n{bearer}"), 1);
-    let mut stream = server.connect();
-    std::io::Write::write_all(&mut stream, (head + &body).as_bytes()).unwrap();
-    let answer = response(stream);
+    let answer = server.request_with(token, &body);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap())
 }

@@ -64,6 +64,15 @@ impl Server {
         response(stream)
     }
 
+    /// Sends an operation for who shows this token and gives the whole response.
+    fn request_with(&self, token: Option<&str>, body: &str) -> String {
+        let bearer = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let head = head("POST", "/graphql", body.len()).replacen("\r\n", &format!("\r\n{bearer}"), 1);
+        let mut stream = self.connect();
+        stream.write_all((head + body).as_bytes()).unwrap();
+        response(stream)
+    }
+
     fn graphql(&self, query: &str) -> serde_json::Value {
         let body = serde_json::json!({ "query": query }).to_string();
         let response = self.request("POST", "/graphql", &body);

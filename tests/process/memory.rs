@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    io::Write,
     os::unix::{fs::FileExt, process::ExitStatusExt},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -14,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     common::{Server, Starting, sluice},
-    head, heard, open_socket, response,
+    heard, open_socket,
 };
 
 /// How long it may take until a closed connection has left nothing. It is only there so that a test that waits for
@@ -66,11 +65,7 @@ fn found(server: &Server, secrets: &[String]) -> Vec<usize> {
 
 fn ask(server: &Server, token: Option<&str>, query: &str, variables: &Value) -> Value {
     let body = json!({ "query": query, "variables": variables }).to_string();
-    let bearer = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
-    let head = head("POST", "/graphql", body.len()).replacen("\r\n", &format!("\r\n{bearer}"), 1);
-    let mut stream = server.connect();
-    stream.write_all((head + &body).as_bytes()).unwrap();
-    let answer = response(stream);
+    let answer = server.request_with(token, &body);
     let answer: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
     assert!(answer.get("errors").is_none(), "{answer}");
     answer
