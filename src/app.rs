@@ -163,6 +163,7 @@ impl Application {
             issuer,
             keyring: keyfile::keyring(&config.keys, &config.database.url, missing)
                 .map_err(StartError::Keys)?,
+            graph_cache: config.graph_cache,
             metrics: Arc::new(Metrics::default()),
         };
         let services = Arc::new(Services::new(store.clone(), clock, settings));

@@ -20,6 +20,8 @@ pub struct Config {
     pub workers: usize,
     /// What is refused for its size.
     pub limits: Limits,
+    /// About how much memory may be taken by batches that were read, in bytes; 0: none is.
+    pub graph_cache: usize,
     /// Whether a demonstration goes on.
     pub demo: Demo,
     /// Who is served.
@@ -100,6 +102,9 @@ pub enum Access {
 }
 
 impl Config {
+    /// What [`Config::graph_cache`] is unless something else is asked for, in bytes.
+    pub const GRAPH_CACHE: usize = 64 * 1024 * 1024;
+
     /// To whom the server is open without a token.
     pub fn openness(&self) -> Openness {
         match self.access {

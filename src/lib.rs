@@ -16,6 +16,7 @@
 //! | [`app`] | the composition root: everything is put together there |
 //! | [`cli`] | the command line: thin |
 //! | [`config`], [`clock`], [`telemetry`] | flags and environment, the time, what is logged and counted |
+//! | `cache` | things that are kept in a bounded amount of memory |
 //! | [`issuer`] | an issuer of tokens outside of Sluice that is trusted |
 //! | `keyfile` | where the keys are that seal credentials |
 //!
@@ -74,6 +75,7 @@
 
 pub mod app;
 mod background;
+mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -12,9 +12,10 @@ struct Room {
     crates: &'static [&'static str],
 }
 
-const ROOMS: [Room; 17] = [
+const ROOMS: [Room; 18] = [
     Room { name: "domain", rooms: &[], crates: &[] },
     Room { name: "clock", rooms: &[], crates: &[] },
+    Room { name: "cache", rooms: &[], crates: &[] },
     Room {
         name: "telemetry",
         rooms: &["clock", "domain"],
@@ -25,12 +26,12 @@ const ROOMS: [Room; 17] = [
     Room { name: "keyfile", rooms: &["config", "domain"], crates: &[] },
     Room { name: "entity", rooms: &[], crates: &["sea_orm"] },
     Room { name: "store", rooms: &["config", "domain", "entity"], crates: &["sea_orm", "migration"] },
-    Room { name: "services", rooms: &["clock", "domain", "issuer", "store", "telemetry"], crates: &[] },
+    Room { name: "services", rooms: &["cache", "clock", "domain", "issuer", "store", "telemetry"], crates: &[] },
     Room { name: "demo", rooms: &["domain", "services"], crates: &[] },
     Room { name: "background", rooms: &["services", "store"], crates: &[] },
     Room {
         name: "graphql",
-        rooms: &["domain", "services", "telemetry"],
+        rooms: &["cache", "domain", "services", "telemetry"],
         crates: &["apollo_compiler", "apollo_parser", "async_graphql", "async_graphql_value"],
     },
     Room { name: "rest", rooms: &["config", "domain", "services"], crates: &["actix_web"] },

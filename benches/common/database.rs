@@ -137,6 +137,7 @@ pub fn config(url: &str) -> Config {
             crowd: CrowdLimits::DEFAULT,
             live: LiveLimits::DEFAULT,
         },
+        graph_cache: 0,
         demo: Demo::Off,
         access: Access::ByToken,
         keys: KeySource::Unnamed,
@@ -166,6 +167,7 @@ pub fn services_by(clock: Clock, store: Store) -> Services {
             openness: Openness::AtHome,
             issuer: None,
             keyring: None,
+            graph_cache: 0,
             metrics: Arc::default(),
         },
     )

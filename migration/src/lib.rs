@@ -25,6 +25,7 @@ mod m0016_server_secrets;
 mod m0017_watermarks;
 mod m0018_backfills;
 mod m0020_lanes;
+mod m0022_connection_changes;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0017_watermarks::Migration),
             Box::new(m0018_backfills::Migration),
             Box::new(m0020_lanes::Migration),
+            Box::new(m0022_connection_changes::Migration),
         ]
     }
 }

@@ -53,7 +53,14 @@ fn services(store: Store, keyring: Option<Keyring>) -> Services {
     Services::new(
         store,
         Clock::System,
-        Settings { limits, openness: Openness::ToNobody, issuer: None, keyring, metrics: Arc::default() },
+        Settings {
+            limits,
+            openness: Openness::ToNobody,
+            issuer: None,
+            keyring,
+            graph_cache: 0,
+            metrics: Arc::default(),
+        },
     )
 }
 

@@ -12,6 +12,8 @@ pub struct Model {
     pub max_concurrent_jobs: Option<i32>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    /// How often its connections have changed.
+    pub connection_changes: i64,
 }
 
 /// Rows are joined by hand, where the store needs it.

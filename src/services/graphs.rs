@@ -5,7 +5,10 @@
 //! definition they belong to, so that parts of two definitions are noticed, and such a batch is
 //! read again in a transaction that sees one moment.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use futures_util::future::{OptionFuture, try_join, try_join3};
 
@@ -22,7 +25,8 @@ use crate::{
         page::{Page, Slice},
     },
     store::{
-        self, Db, batches,
+        self, Db,
+        batches::{self, SeenBatch},
         connections::{self, Users},
         jobs::{self, CountedJobs, JobParts, StoredJobs},
     },
@@ -81,6 +85,13 @@ impl Parts {
         }
     }
 
+    /// Whether who has these has those, too.
+    pub fn cover(self, others: Self) -> bool {
+        // Whoever has the jobs can count them.
+        let counted = Self { counts: self.counts || self.wants_jobs(), ..self };
+        counted.and(others) == counted
+    }
+
     fn wants_jobs(self) -> bool {
         self.jobs || self.edges || self.required_objects
     }
@@ -135,12 +146,11 @@ impl Services {
         parts: Parts,
     ) -> Result<Slice<Arc<BatchGraph>>, Error> {
         let scope = caller.may_read()?;
-        let db = self.store.reader();
-        let slice = page.cut(batches::page(db, scope, filter, page).await?);
-        let ids: Vec<BatchId> = slice.rows.iter().map(|batch| batch.id).collect();
-        let fetched = Fetched::fetch(db, scope, &ids, parts).await?;
+        let changes = self.graphs.changes_wanted(parts);
+        let slice = page.cut(batches::page(self.store.reader(), scope, filter, page, changes).await?);
+        let ids: Vec<BatchId> = slice.rows.iter().map(|seen| seen.batch.id).collect();
         let (has_previous, has_next) = (slice.has_previous, slice.has_next);
-        let mut graphs = self.whole(scope, slice.rows, fetched, parts).await?;
+        let mut graphs = self.with_parts(scope, slice.rows, parts).await?;
         // One that was deleted meanwhile leaves a gap, and nothing else.
         let rows = ids.iter().filter_map(|id| graphs.remove(id)).collect();
         Ok(Slice { rows, has_previous, has_next })
@@ -162,10 +172,50 @@ impl Services {
         let db = self.store.reader();
         let mut graphs = HashMap::new();
         for ids in ids.chunks(store::CHUNK) {
-            let batches = batches::by_ids(db, scope, ids);
-            let (rows, fetched) = try_join(batches, Fetched::fetch(db, scope, ids, parts)).await?;
-            graphs.extend(self.whole(scope, rows, fetched, parts).await?);
+            if self.graphs.expects(ids, parts) {
+                let changes = self.graphs.changes_wanted(parts);
+                let seen = batches::seen_by_ids(db, scope, ids, changes).await?;
+                graphs.extend(self.with_parts(scope, seen, parts).await?);
+            } else {
+                let batches = batches::by_ids(db, scope, ids);
+                let fetch = Fetched::fetch(db, scope, ids, parts, Shared::ByAll);
+                let (rows, fetched) = try_join(batches, fetch).await?;
+                graphs.extend(self.whole(scope, rows, fetched, parts).await?);
+            }
         }
+        Ok(graphs)
+    }
+
+    /// Batches that were seen just now, with their parts: as they are kept, or read in one round.
+    async fn with_parts(
+        &self,
+        scope: Scope,
+        seen: Vec<SeenBatch>,
+        mut parts: Parts,
+    ) -> Result<HashMap<BatchId, Arc<BatchGraph>>, Error> {
+        let mut graphs = HashMap::with_capacity(seen.len());
+        let (mut missing, mut ids, mut changes) = (Vec::new(), Vec::new(), HashMap::new());
+        let asked = parts;
+        for seen in seen {
+            match self.graphs.get(&seen, asked) {
+                Ok(graph) => {
+                    graphs.insert(graph.batch.id, graph);
+                }
+                Err(wanted) => {
+                    parts = parts.and(wanted);
+                    ids.push(seen.batch.id);
+                    changes.insert(seen.batch.id, seen.connection_changes);
+                    missing.push(seen.batch);
+                }
+            }
+        }
+        let shared = if self.graphs.keeps(parts) { Shared::ByNone } else { Shared::ByAll };
+        let fetched = Fetched::fetch(self.store.reader(), scope, &ids, parts, shared).await?;
+        let read = self.whole(scope, missing, fetched, parts).await?;
+        for (id, graph) in &read {
+            self.graphs.keep(graph, parts, changes.get(id).copied().flatten());
+        }
+        graphs.extend(read);
         Ok(graphs)
     }
 
@@ -177,11 +227,12 @@ impl Services {
         fetched: Fetched,
         parts: Parts,
     ) -> Result<HashMap<BatchId, Arc<BatchGraph>>, Error> {
+        let shared = fetched.shared;
         let (mut graphs, torn) = fetched.assemble(batches, parts);
         if !torn.is_empty() {
             let snapshot = self.store.snapshot().await?;
             let batches = batches::by_ids(snapshot.db(), scope, &torn).await?;
-            let fetched = Fetched::fetch(snapshot.db(), scope, &torn, parts).await?;
+            let fetched = Fetched::fetch(snapshot.db(), scope, &torn, parts, shared).await?;
             let (whole, torn) = fetched.assemble(batches, parts);
             if let Some(id) = torn.first() {
                 let id = id.uuid();
@@ -193,16 +244,33 @@ impl Services {
     }
 }
 
+/// Whose the map of connections is that a batch has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Shared {
+    /// All batches' that were fetched together.
+    #[default]
+    ByAll,
+    /// Its own, with no more in it than it uses: it may be there for longer than the others.
+    ByNone,
+}
+
 /// The parts of some batches, as one round of statements found them.
 #[derive(Default)]
 struct Fetched {
+    shared: Shared,
     jobs: HashMap<BatchId, StoredJobs>,
     counts: HashMap<BatchId, CountedJobs>,
     connections: Arc<ConnectionMap>,
 }
 
 impl Fetched {
-    async fn fetch(db: &impl Db, scope: Scope, ids: &[BatchId], parts: Parts) -> Result<Self, store::Error> {
+    async fn fetch(
+        db: &impl Db,
+        scope: Scope,
+        ids: &[BatchId],
+        parts: Parts,
+        shared: Shared,
+    ) -> Result<Self, store::Error> {
         if ids.is_empty() {
             return Ok(Self::default());
         }
@@ -224,6 +292,7 @@ impl Fetched {
             .await?;
         let connections = connections.unwrap_or_default().into_iter();
         Ok(Self {
+            shared,
             jobs: jobs.unwrap_or_default(),
             counts: counts.unwrap_or_default(),
             connections: Arc::new(
@@ -252,8 +321,26 @@ impl Fetched {
         (graphs, torn)
     }
 
+    fn connections_of(&self, batch: &Batch, jobs: Option<&StoredJobs>) -> Arc<ConnectionMap> {
+        match self.shared {
+            Shared::ByAll => self.connections.clone(),
+            Shared::ByNone => {
+                let ends = [batch.source_connection_id, batch.destination_connection_id];
+                let of_jobs = jobs.iter().flat_map(|stored| &stored.jobs).map(|job| job.connection_id);
+                let mut own = ConnectionMap::new();
+                for id in ends.into_iter().chain(of_jobs) {
+                    if let (Entry::Vacant(own), Some(connection)) = (own.entry(id), self.connections.get(&id)) {
+                        own.insert(connection.clone());
+                    }
+                }
+                Arc::new(own)
+            }
+        }
+    }
+
     fn graph(&mut self, batch: Batch, parts: Parts) -> Option<BatchGraph> {
-        let connections = self.connections.clone();
+        let jobs = self.jobs.remove(&batch.id);
+        let connections = self.connections_of(&batch, jobs.as_ref());
         let bare = BatchGraph { batch, jobs: None, edges: None, counted: None, connections };
         let batch = &bare.batch;
         if parts.wants_counts_alone() {
@@ -265,7 +352,7 @@ impl Fetched {
             return Some(bare);
         }
         // A batch has at least one job: without any it was deleted meanwhile.
-        let StoredJobs { jobs, edges } = self.jobs.remove(&batch.id)?;
+        let StoredJobs { jobs, edges } = jobs?;
         let in_place = |(position, job): (usize, &Arc<Job>)| {
             job.position as usize == position && job.revision == batch.revision
         };

@@ -8,6 +8,7 @@ mod blocked;
 mod connections;
 mod credentials;
 mod gather;
+mod graph_cache;
 mod graphs;
 mod history;
 mod jobs;
@@ -33,6 +34,7 @@ pub use schedules::{Ahead, NextDue};
 
 use admission::Admission;
 use gather::Gather;
+use graph_cache::GraphCache;
 use history::Follower;
 use runs::{ClaimQueue, Reporting, Runs};
 use wakeups::Wakeups;
@@ -59,6 +61,7 @@ pub struct Services {
     wakeups: Arc<Wakeups>,
     reports: Gather<Vec<Reporting>, Vec<Answer>>,
     claims: ClaimQueue,
+    graphs: GraphCache,
     history: Follower,
     admission: Admission,
     keyring: Option<Keyring>,
@@ -77,6 +80,8 @@ pub struct Settings {
     pub issuer: Option<Issuer>,
     /// The keys that seal credentials; `None`: there are none, and no credentials are taken.
     pub keyring: Option<Keyring>,
+    /// About how much memory may be taken by batches that were read, in bytes; 0: none is.
+    pub graph_cache: usize,
     /// Where it is counted what they do.
     pub metrics: Arc<Metrics>,
 }
@@ -138,7 +143,7 @@ impl Services {
     /// The use cases on this store. Must be called on a Tokio runtime: claims and reports gather in
     /// tasks of their own.
     pub fn new(store: Store, clock: Clock, settings: Settings) -> Self {
-        let Settings { limits, openness, issuer, keyring, metrics } = settings;
+        let Settings { limits, openness, issuer, keyring, graph_cache, metrics } = settings;
         let wakeups = Arc::new(Wakeups::default());
         let runs = Runs {
             store: store.clone(),
@@ -149,9 +154,23 @@ impl Services {
         let (stop, stopped) = watch::channel(false);
         let reports = runs::reports(&runs);
         let claims = ClaimQueue::start(runs, stopped);
+        let graphs = GraphCache::new(graph_cache, metrics.clone());
         let history = history::follower(&store, &clock, &wakeups);
         let admission = Admission::new(openness, issuer, &wakeups);
-        Self { store, clock, limits, wakeups, reports, claims, history, admission, keyring, metrics, stop }
+        Self {
+            store,
+            clock,
+            limits,
+            wakeups,
+            reports,
+            claims,
+            graphs,
+            history,
+            admission,
+            keyring,
+            metrics,
+            stop,
+        }
     }
 
     /// The wake-ups of this server.

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, RelationDef, Select,
     prelude::DateTimeUtc,
     sea_query::{Expr, ExprTrait},
 };
@@ -31,7 +31,7 @@ use crate::{
     },
     entity::{
         batch::{ActiveModel, Column, Entity},
-        event,
+        event, tenant,
     },
 };
 
@@ -180,20 +180,75 @@ pub async fn by_idempotency_keys(
         .collect()
 }
 
+/// Whether it is to be said how often the connections of a batch's tenant have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionChanges {
+    /// It is.
+    Told,
+    /// It is not.
+    Untold,
+}
+
+/// A batch as it was seen.
+#[derive(Debug)]
+pub struct SeenBatch {
+    /// The batch.
+    pub batch: Batch,
+    /// How often the connections of its tenant had changed by then, if that was to be told.
+    pub connection_changes: Option<i64>,
+}
+
+/// The batches with these ids, in no order.
+pub async fn seen_by_ids(
+    db: &impl Db,
+    scope: Scope,
+    ids: &[BatchId],
+    changes: ConnectionChanges,
+) -> Result<Vec<SeenBatch>, Error> {
+    read_seen(db, seen(scope).filter(is_any_of(Column::Id, ids)), changes).await
+}
+
 /// The rows of a page, in the order in which it is walked.
 pub async fn page(
     db: &impl Db,
     scope: Scope,
     filter: &BatchFilter,
     page: &Page,
-) -> Result<Vec<Batch>, Error> {
+    changes: ConnectionChanges,
+) -> Result<Vec<SeenBatch>, Error> {
     let field = match page.order.field {
         SortField::CreatedAt => None,
         SortField::UpdatedAt => Some(Column::UpdatedAt),
         SortField::Priority => Some(Column::Priority),
     };
     let columns = SortColumns { field, id: Column::Id };
-    read_all(db, &keyset::cut(matching(scope, filter), page, columns).into_query(), batch).await
+    read_seen(db, keyset::cut(matching(scope, filter), page, columns), changes).await
+}
+
+async fn read_seen(
+    db: &impl Db,
+    select: Select<Entity>,
+    changes: ConnectionChanges,
+) -> Result<Vec<SeenBatch>, Error> {
+    match changes {
+        ConnectionChanges::Untold => {
+            let seen = |columns: &mut Columns<'_>| {
+                Ok(SeenBatch { batch: batch(columns)?, connection_changes: None })
+            };
+            read_all(db, &select.into_query(), seen).await
+        }
+        ConnectionChanges::Told => {
+            let tenant: RelationDef = Entity::belongs_to(tenant::Entity)
+                .from(Column::TenantId)
+                .to(tenant::Column::Id)
+                .into();
+            let select = select.join(JoinType::InnerJoin, tenant).column(tenant::Column::ConnectionChanges);
+            let seen = |columns: &mut Columns<'_>| {
+                Ok(SeenBatch { batch: batch(columns)?, connection_changes: columns.next()? })
+            };
+            read_all(db, &select.into_query(), seen).await
+        }
+    }
 }
 
 /// How many batches the filter lets through.

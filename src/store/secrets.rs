@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     Error, Guarded,
     keys::{is_any_of, seen_in},
+    tenants,
 };
 use crate::{
     domain::{
@@ -77,6 +78,7 @@ pub async fn reseal(
         .col_expr(Column::CredentialsFingerprint, Expr::value(sealed.fingerprint.bytes().to_vec()))
         .filter(Column::Id.eq(id.uuid()))
         .filter(Column::Credentials.eq(left));
+    tenants::count_change(db, id).await?;
     Ok(Guarded::of_rows(update.exec(db).await?.rows_affected))
 }
 

@@ -1,8 +1,10 @@
 //! Tenants.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter, QuerySelect, Select,
+    ActiveModelTrait,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, ExprTrait},
 };
 
 use super::{
@@ -13,12 +15,15 @@ use super::{
 use crate::{
     domain::{
         access::Scope,
-        id::TenantId,
+        id::{ConnectionId, TenantId},
         page::Page,
         tenant::{Concurrency, Tenant},
         text::Text,
     },
-    entity::tenant::{ActiveModel, Column, Entity, Model},
+    entity::{
+        connection,
+        tenant::{ActiveModel, Column, Entity, Model},
+    },
 };
 
 /// The tenants with these ids, in no order.
@@ -77,7 +82,23 @@ fn row(tenant: &Tenant) -> ActiveModel {
         max_concurrent_jobs: Set(tenant.max_concurrent_jobs.map(Concurrency::jobs)),
         created_at: Set(tenant.created_at),
         updated_at: Set(tenant.updated_at),
+        connection_changes: NotSet,
     }
+}
+
+/// Counts that a connection of a tenant has changed. Belongs into the transaction that changes it: whoever sees the same
+/// count again, sees the same connections.
+pub(super) async fn count_change(db: &impl ConnectionTrait, connection: ConnectionId) -> Result<(), Error> {
+    let tenant = connection::Entity::find()
+        .select_only()
+        .column(connection::Column::TenantId)
+        .filter(connection::Column::Id.eq(connection.uuid()))
+        .into_query();
+    let update = Entity::update_many()
+        .col_expr(Column::ConnectionChanges, Expr::col(Column::ConnectionChanges).add(1))
+        .filter(Column::Id.in_subquery(tenant));
+    update.exec(db).await?;
+    Ok(())
 }
 
 /// A limit as it was stored; `Err(())` when it is out of range.

@@ -4,7 +4,7 @@
 use prometheus_client::{
     encoding::prometheus_text,
     metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
-    registry::Registry,
+    registry::{Registry, Unit},
 };
 
 use super::labels::{Live, Lookup, ReportOutcome, StatusClass, Surface};
@@ -27,6 +27,8 @@ pub struct Metrics {
     attempts: Counter,
     reports: Family<Labels<1>, Counter>,
     lookups: Family<Labels<1>, Counter>,
+    graph_lookups: Family<Labels<1>, Counter>,
+    graph_bytes: Gauge,
 }
 
 /// A live connection, which is counted until this is dropped.
@@ -53,6 +55,8 @@ impl Default for Metrics {
             attempts: Counter::default(),
             reports: family(ReportOutcome::ALL.map(Self::report)),
             lookups: family(Lookup::ALL.map(Self::lookup)),
+            graph_lookups: family(Lookup::ALL.map(Self::lookup)),
+            graph_bytes: Gauge::default(),
         };
         metrics.registered()
     }
@@ -68,7 +72,18 @@ fn family<const N: usize, M: Default>(labels: impl IntoIterator<Item = Labels<N>
 impl Metrics {
     /// The same, with names and explanations.
     fn registered(mut self) -> Self {
-        let Self { registry, requests, refusals, denials, live, attempts, reports, lookups } = &mut self;
+        let Self {
+            registry,
+            requests,
+            refusals,
+            denials,
+            live,
+            attempts,
+            reports,
+            lookups,
+            graph_lookups,
+            graph_bytes,
+        } = &mut self;
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Which version this is", version);
         registry.register("requests", "Requests that were answered", requests.clone());
@@ -83,6 +98,10 @@ impl Metrics {
         registry.register("reports", help, reports.clone());
         let help = "Documents of GraphQL that were looked for among those that are known";
         registry.register("document_cache_lookups", help, lookups.clone());
+        let help = "Batches whose parts were looked for among those that were read before";
+        registry.register("graph_cache_lookups", help, graph_lookups.clone());
+        let help = "About how much memory the batches take that were read before";
+        registry.register_with_unit("graph_cache", help, Unit::Bytes, graph_bytes.clone());
         self
     }
 
@@ -145,6 +164,16 @@ impl Metrics {
     /// A document was looked up.
     pub fn looked_up(&self, lookup: Lookup) {
         self.lookups.get_or_create(&Self::lookup(lookup)).inc();
+    }
+
+    /// A batch with its parts was looked up.
+    pub fn graph_looked_up(&self, lookup: Lookup) {
+        self.graph_lookups.get_or_create(&Self::lookup(lookup)).inc();
+    }
+
+    /// The batches that are kept take about so much memory, in bytes.
+    pub fn graphs_kept(&self, bytes: usize) {
+        self.graph_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Everything, in the text format of Prometheus.

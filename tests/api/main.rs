@@ -12,6 +12,7 @@ mod connections;
 mod consistency;
 mod credentials;
 mod documents;
+mod graph_cache;
 mod history;
 mod incremental;
 mod invariants;

@@ -91,6 +91,8 @@ on_both! {
             "attempts_started_total",
             "reports_total{outcome=\"completed\"}",
             "document_cache_lookups_total{result=\"hit\"}",
+            "graph_cache_lookups_total{result=\"miss\"}",
+            "graph_cache_bytes",
         ] {
             assert_eq!(counted.get(name), Some(&0), "{name}");
         }

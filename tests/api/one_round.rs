@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
 use serde_json::{Value, json};
+use sluice::config::Config;
 
 use crate::support::{Engine, TestApp, on_both, run};
 
@@ -32,6 +33,11 @@ async fn create_batches(app: &TestApp, count: usize) {
     app.data(mutation, json!({ "input": { "batches": vec![batch; count] } })).await;
 }
 
+/// Nothing is kept of what was read before.
+fn forgetful(config: &mut Config) {
+    config.graph_cache = 0;
+}
+
 /// How many statements an operation costs, once what is prepared is prepared.
 async fn cost(app: &TestApp, query: &str, variables: Value) -> usize {
     app.data(query, variables.clone()).await;
@@ -41,14 +47,14 @@ async fn cost(app: &TestApp, query: &str, variables: Value) -> usize {
 }
 
 on_both! {
-    async fn a_nested_page_costs_three_statements_whatever_its_size(app: TestApp) {
+    async fn a_nested_page_costs_three_statements_whatever_its_size(app: TestApp) with forgetful {
         create_batches(app, 100).await;
         for first in [1, 10, 100] {
             assert_eq!(cost(app, NESTED, json!({ "first": first })).await, 3, "{first} batches");
         }
     }
 
-    async fn only_what_is_selected_is_fetched(app: TestApp) {
+    async fn only_what_is_selected_is_fetched(app: TestApp) with forgetful {
         create_batches(app, 3).await;
         let costs = [
             ("{ batches { nodes { id status } } }", 1),
@@ -69,7 +75,7 @@ on_both! {
         }
     }
 
-    async fn a_job_and_a_page_of_jobs_reach_their_batches_in_five_statements_at_most(app: TestApp) {
+    async fn a_job_and_a_page_of_jobs_reach_their_batches_in_five_statements_at_most(app: TestApp) with forgetful {
         create_batches(app, 20).await;
         let batch = "batch { jobs { object connection { name } dependencies { job { object } } } }";
         let jobs = format!("{{ jobs(first: 100) {{ nodes {{ id {batch} }} }} }}");
@@ -84,7 +90,7 @@ on_both! {
         assert_eq!(cost(app, alone, json!({})).await, 5);
     }
 
-    async fn what_is_said_of_running_jobs_costs_the_same_for_any_page(app: TestApp) {
+    async fn what_is_said_of_running_jobs_costs_the_same_for_any_page(app: TestApp) with forgetful {
         create_batches(app, 50).await;
         // On every page some run, one is ready, and some are blocked.
         app.done("claimJobs", "claims { lease }", json!({ "worker": "w", "types": ["EXTRACT"], "limit": 99 })).await;
@@ -98,7 +104,7 @@ on_both! {
         assert!(costs.iter().all(|cost| *cost == costs[0] && *cost <= 10), "{costs:?}");
     }
 
-    async fn a_batch_by_id_costs_as_much_as_a_page(app: TestApp) {
+    async fn a_batch_by_id_costs_as_much_as_a_page(app: TestApp) with forgetful {
         create_batches(app, 1).await;
         let id = app.data("{ batches { nodes { id } } }", json!({})).await["batches"]["nodes"][0]["id"].clone();
         let query = "query ($id: ID!) { batch(id: $id) { sourceConnection { name } jobs { connection { name } dependencies { kind } } } }";

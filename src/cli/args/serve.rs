@@ -57,6 +57,9 @@ pub struct ServeArgs {
     /// The most dependencies in one batch
     #[arg(long, env = "SLUICE_MAX_DEPENDENCIES", default_value_t = 100_000)]
     max_dependencies: usize,
+    /// About how much memory batches may take that were read lately, in bytes; 0: each is read anew
+    #[arg(long, env = "SLUICE_GRAPH_CACHE_BYTES", default_value_t = Config::GRAPH_CACHE)]
+    graph_cache_bytes: usize,
     /// Let a demonstration go on: a tenant named demo, whose batches run on simulated workers
     #[arg(long)]
     demo: bool,
@@ -98,6 +101,7 @@ impl ServeArgs {
                 },
                 live: LiveLimits::DEFAULT,
             },
+            graph_cache: self.graph_cache_bytes,
             demo,
             access,
             keys: self.keys.source(),

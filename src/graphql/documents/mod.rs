@@ -9,7 +9,6 @@
 //! The executor's validation departs from the specification, and refuses what is right, so its checks are
 //! left at the least it can do.
 
-mod cache;
 mod convert;
 mod cost;
 mod hints;
@@ -42,9 +41,10 @@ pub use self::{
     known::{Asked, DocumentHash, Registered},
 };
 
-use self::{cache::Cache, convert::Converter, cost::Cost, lines::Lines, measure::Excess};
+use self::{convert::Converter, cost::Cost, lines::Lines, measure::Excess};
 use super::{response::Executed, schema::sdl};
 use crate::{
+    cache::{Bounds, Cache},
     domain::{documents::DocumentLimits, refusal::Refusal},
     telemetry::{Lookup, Metrics},
 };
@@ -61,6 +61,8 @@ static SCHEMA: LazyLock<Valid<Schema>> = LazyLock::new(|| {
     })
 });
 
+/// How many documents are kept, and how many texts.
+const KEPT: Bounds = Bounds { things: 1_000, bytes: 32 * 1024 * 1024 };
 /// About how much memory a token of a document takes, in bytes, once it is what the executor takes.
 const BYTES_OF_TOKEN: usize = 200;
 
@@ -71,9 +73,9 @@ const SECRETS: [&str; 2] = ["credentials", "lease"];
 /// All documents that requests bring.
 pub struct Documents {
     limits: DocumentLimits,
-    known: Cache<Document>,
+    known: Cache<Arc<str>, Arc<Document>>,
     /// The texts that clients have sent along with their hashes, by these.
-    texts: Cache<String>,
+    texts: Cache<Arc<str>, Arc<String>>,
     /// Nothing but these may run.
     registered: Option<Registered>,
     metrics: Arc<Metrics>,
@@ -106,7 +108,7 @@ impl Documents {
         // Here, not under the first request.
         LazyLock::force(&SCHEMA);
         let documents =
-            Self { limits, known: Cache::default(), texts: Cache::default(), registered, metrics };
+            Self { limits, known: Cache::within(KEPT), texts: Cache::within(KEPT), registered, metrics };
         for (name, text) in documents.registered.iter().flat_map(Registered::named) {
             documents.get(text).map_err(|refused| format!("{name}: {}", refused.json))?;
         }
@@ -135,7 +137,7 @@ impl Documents {
                 }
                 let document = self.get(self.allowed(text)?)?;
                 if !may_hold_secrets(text) {
-                    self.texts.put(hash.as_str(), Arc::new(text.clone()), text.len());
+                    self.texts.put(hash.as_str().into(), Arc::new(text.clone()), text.len());
                 }
                 Ok(document)
             }
@@ -163,7 +165,7 @@ impl Documents {
         let (document, tokens) = self.read(text)?;
         let document = Arc::new(document);
         if !may_hold_secrets(text) {
-            self.known.put(text, document.clone(), text.len() + tokens * BYTES_OF_TOKEN);
+            self.known.put(text.into(), document.clone(), text.len() + tokens * BYTES_OF_TOKEN);
         }
         Ok(document)
     }

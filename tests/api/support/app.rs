@@ -75,6 +75,7 @@ impl TestApp {
                 crowd: CrowdLimits::DEFAULT,
                 live: LiveLimits::DEFAULT,
             },
+            graph_cache: Config::GRAPH_CACHE,
             demo: Demo::Off,
             access: Access::ByToken,
             keys: KeySource::Text(KEYS.to_owned().into()),
