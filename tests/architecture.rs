@@ -26,7 +26,11 @@ const ROOMS: [Room; 18] = [
     Room { name: "keyfile", rooms: &["config", "domain"], crates: &[] },
     Room { name: "entity", rooms: &[], crates: &["sea_orm"] },
     Room { name: "store", rooms: &["config", "domain", "entity"], crates: &["sea_orm", "migration"] },
-    Room { name: "services", rooms: &["cache", "clock", "domain", "issuer", "store", "telemetry"], crates: &[] },
+    Room {
+        name: "services",
+        rooms: &["cache", "clock", "domain", "issuer", "store", "telemetry"],
+        crates: &[],
+    },
     Room { name: "demo", rooms: &["domain", "services"], crates: &[] },
     Room { name: "background", rooms: &["services", "store"], crates: &[] },
     Room {

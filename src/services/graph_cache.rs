@@ -146,6 +146,8 @@ fn bytes_of_value(value: &Value) -> usize {
             Value::Null | Value::Bool(_) | Value::Number(_) => 0,
             Value::String(text) => text.len(),
             Value::Array(items) => items.iter().map(bytes_of_value).sum(),
-            Value::Object(fields) => fields.iter().map(|(key, value)| key.len() + bytes_of_value(value)).sum(),
+            Value::Object(fields) => {
+                fields.iter().map(|(key, value)| key.len() + bytes_of_value(value)).sum()
+            }
         }
 }

@@ -329,7 +329,8 @@ impl Fetched {
                 let of_jobs = jobs.iter().flat_map(|stored| &stored.jobs).map(|job| job.connection_id);
                 let mut own = ConnectionMap::new();
                 for id in ends.into_iter().chain(of_jobs) {
-                    if let (Entry::Vacant(own), Some(connection)) = (own.entry(id), self.connections.get(&id)) {
+                    if let (Entry::Vacant(own), Some(connection)) = (own.entry(id), self.connections.get(&id))
+                    {
                         own.insert(connection.clone());
                     }
                 }

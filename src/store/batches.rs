@@ -238,10 +238,8 @@ async fn read_seen(
             read_all(db, &select.into_query(), seen).await
         }
         ConnectionChanges::Told => {
-            let tenant: RelationDef = Entity::belongs_to(tenant::Entity)
-                .from(Column::TenantId)
-                .to(tenant::Column::Id)
-                .into();
+            let tenant: RelationDef =
+                Entity::belongs_to(tenant::Entity).from(Column::TenantId).to(tenant::Column::Id).into();
             let select = select.join(JoinType::InnerJoin, tenant).column(tenant::Column::ConnectionChanges);
             let seen = |columns: &mut Columns<'_>| {
                 Ok(SeenBatch { batch: batch(columns)?, connection_changes: columns.next()? })

@@ -10,7 +10,7 @@ use super::{
     columns::{Columns, read_all},
     keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
-    tenants::concurrency,
+    tenants::{self, concurrency},
 };
 use crate::{
     domain::{
@@ -153,6 +153,7 @@ pub async fn update(
     connection: &Connection,
     credentials: &CredentialsWrite,
 ) -> Result<Written, Error> {
+    tenants::count_change(db, connection.id).await?;
     Written::from(row(connection, credentials).update(db).await)
 }
 

@@ -1,7 +1,7 @@
 //! Several servers on one PostgreSQL, an idle one, and one that is told to stop.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
@@ -82,6 +82,67 @@ fn one_server_wakes_who_waits_and_follows_at_another() {
         let created = follower.next().await.unwrap();
         assert_eq!(created["node"]["kind"], "BATCH_CREATED");
         assert!(begun.elapsed() < SOON, "by a wake-up, not by a poll: {:?}", begun.elapsed());
+    });
+}
+
+/// Through what the other server has kept, and around it.
+const KEPT: &str = "{ batches { nodes { version sourceConnection { name }
+    jobs { id status attempt connection { name } dependencies { satisfied job { status } } } } } }";
+const READ: &str = "{ jobs(first: 100) { nodes { id status attempt connection { name }
+    dependencies { satisfied job { status } } } } }";
+
+#[test]
+fn what_one_server_writes_is_what_the_other_one_reads_whatever_it_has_kept() {
+    on_postgres(async |database| {
+        let (here, there) = (database.site(), database.site());
+        let (client, other) = (here.client(), there.client());
+        let connection = client.connection("there").await;
+        let extracts = (0..20).map(|number| json!({ "type": "EXTRACT", "object": number.to_string() }));
+        let load = json!({ "type": "LOAD", "object": "all",
+            "requiredObjects": { "extract": (0..20).map(|number| number.to_string()).collect::<Vec<_>>() } });
+        client.batch(&connection, "first", extracts.chain([load]).collect()).await;
+        // Others read all the time, so that something is kept at every moment.
+        let readers = (0..4).map(|_| {
+            let other = other.clone();
+            tokio::spawn(async move {
+                loop {
+                    other.insist(KEPT, json!({})).await;
+                }
+            })
+        });
+        let readers: Vec<_> = readers.collect();
+        let mut versions = HashSet::new();
+        for step in 0..60 {
+            if step % 5 == 4 {
+                let input = json!({ "id": connection, "name": format!("renamed in step {step}") });
+                client
+                    .mutate("updateConnection", "UpdateConnectionInput", input, "userErrors { code }")
+                    .await;
+            } else if let [claim] = &*client.claim(json!({ "worker": "w" })).await.unwrap() {
+                if step % 2 == 0 {
+                    client.report("completeJob", json!({ "lease": claim["lease"] })).await.unwrap();
+                } else {
+                    client.report("releaseJob", json!({ "lease": claim["lease"] })).await.unwrap();
+                }
+            }
+            let kept = other.insist(KEPT, json!({})).await;
+            let read = other.insist(READ, json!({})).await;
+            let batch = &kept["batches"]["nodes"][0];
+            let by_id = |jobs: &Value| -> HashMap<String, Value> {
+                let jobs = jobs.as_array().unwrap().iter();
+                jobs.map(|job| (job["id"].to_string(), job.clone())).collect()
+            };
+            assert_eq!(by_id(&batch["jobs"]), by_id(&read["jobs"]["nodes"]), "step {step}");
+            assert_eq!(batch["sourceConnection"], read["jobs"]["nodes"][0]["connection"], "step {step}");
+            versions.insert(batch["version"].to_string());
+        }
+        assert!(versions.len() > 40, "{versions:?}");
+        readers.iter().for_each(tokio::task::JoinHandle::abort);
+        let metrics =
+            reqwest::get(other.url().replace("/graphql", "/metrics")).await.unwrap().text().await.unwrap();
+        let hits = "sluice_graph_cache_lookups_total{result=\"hit\"} ";
+        let hits = metrics.lines().find_map(|line| line.strip_prefix(hits)).unwrap();
+        assert!(hits.parse::<u32>().unwrap() > 60, "{hits}");
     });
 }
 
