@@ -1,5 +1,5 @@
-//! What reading costs: a page of batches with everything in it, and two small answers, beside a bare
-//! server that sends the same statements and writes the same JSON by hand.
+//! What reading costs: a page of batches with everything in it, one of a single large batch, and two small
+//! answers, beside a bare server that sends the same statements and writes the same JSON by hand.
 //!
 //! ```sh
 //! cargo bench --bench nested_page
@@ -14,7 +14,8 @@
 //! | `BENCH_POSTGRES` | the server on which a database is made for this run | `postgres@127.0.0.1` |
 //!
 //! Everyone is measured in turn, round by round, with 16 clients: Sluice's schema called in process;
-//! Sluice as a server with one worker; the bare server with one worker. Each runs in a process of its
+//! Sluice as a server with one worker, which keeps nothing of what it has read, and which does; the bare server with
+//! one worker. Each runs in a process of its
 //! own, on a core of its own if there are two; the clients and the database have the other one. So
 //! read the CPU time of a request first: it does not depend on what the others do.
 
@@ -43,6 +44,7 @@ use serde_json::{Value, json};
 use sluice::{
     app::{self, Application},
     clock::Clock,
+    config::Config,
     domain::{access::Caller, documents::DocumentLimits, id::BatchId, problem::At},
     graphql::{CostShown, Operation, Requester, Schema},
 };
@@ -53,10 +55,12 @@ static ALLOCATOR: Counting = Counting;
 
 const CLIENTS: usize = 16;
 const JOBS: usize = 20;
+/// How many jobs the oldest batch has.
+const LARGE: usize = 10_000;
 const REQUIREMENTS_OF_A_LOAD: usize = 3;
 const WARM_UP: Duration = Duration::from_millis(500);
 
-const NESTED: &str = "{ batches(first: 50) { nodes {
+const NESTED: &str = "nodes {
     id status since priority createdAt
     sourceConnection { id name provider }
     destinationConnection { id name provider }
@@ -65,7 +69,7 @@ const NESTED: &str = "{ batches(first: 50) { nodes {
         connection { id name }
         dependencies { kind satisfied job { id object status } }
     }
-} } }";
+}";
 const LIST: &str = "{ batches(first: 100) { nodes { id status priority createdAt since } } }";
 const JOBS_OF_ONE: &str = "id status priority createdAt since
     jobs { id position type object grain status wave attempt maxAttempts }";
@@ -84,17 +88,21 @@ struct Case {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Who {
     InProcess,
-    Sluice,
+    /// It keeps nothing of what it has read.
+    Cold,
+    /// It has read everything before.
+    Hot,
     Bare,
 }
 
-const EVERYONE: [Who; 3] = [Who::InProcess, Who::Sluice, Who::Bare];
+const EVERYONE: [Who; 4] = [Who::InProcess, Who::Cold, Who::Hot, Who::Bare];
 
 impl Who {
     fn title(self) -> &'static str {
         match self {
             Self::InProcess => "Sluice, in process",
-            Self::Sluice => "Sluice, HTTP",
+            Self::Cold => "Sluice, HTTP",
+            Self::Hot => "Sluice, HTTP, from its cache",
             Self::Bare => "bare server, HTTP",
         }
     }
@@ -151,7 +159,8 @@ fn told(name: &str) -> String {
 fn serve_sluice() {
     process::end_with_parent();
     tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
-        let config = database::config(&told("BENCH_URL"));
+        let graph_cache = told("BENCH_GRAPH_CACHE").parse().unwrap();
+        let config = Config { graph_cache, ..database::config(&told("BENCH_URL")) };
         let listener = app::listen(&config).unwrap();
         let store = app::open(&config).await.unwrap();
         let server = Application::build(listener, store, Clock::System, &config, std::future::pending())
@@ -266,19 +275,29 @@ async fn compare_on(database: &Scratch) {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
 
-    let url = [("BENCH_URL", &*database.url)];
-    let mut sluice = Process::start("sluice", &url);
-    let mut bare = Process::start("bare", &url);
-    let sluice_address: SocketAddr = sluice.line().parse().unwrap();
-    let bare_address: SocketAddr = bare.line().parse().unwrap();
+    let url = ("BENCH_URL", &*database.url);
+    let kept = Config::GRAPH_CACHE.to_string();
+    let mut cold = Process::start("sluice", &[url, ("BENCH_GRAPH_CACHE", "0")]);
+    let mut hot = Process::start("sluice", &[url, ("BENCH_GRAPH_CACHE", &kept)]);
+    let mut bare = Process::start("bare", &[url]);
+    let addresses: [SocketAddr; 3] =
+        [&mut cold, &mut hot, &mut bare].map(|server| server.line().parse().unwrap());
     let seconds = setting("BENCH_SECONDS", 2.5);
     let uuid = BatchId::parse(&newest, &At::Root).unwrap().uuid();
     let cases = [
         Case {
             title: "50 batches, nested",
-            query: NESTED.into(),
+            query: format!("{{ batches(first: 50) {{ {NESTED} }} }}"),
             path: "/nested".into(),
             round: Duration::from_secs_f64(seconds),
+        },
+        Case {
+            title: "one batch, 10,000 jobs, nested",
+            query: format!(
+                "{{ batches(first: 1, orderBy: {{ field: CREATED_AT, direction: ASC }}) {{ {NESTED} }} }}"
+            ),
+            path: "/oldest".into(),
+            round: Duration::from_secs_f64(seconds * 2.0),
         },
         Case {
             title: "one batch, 20 jobs",
@@ -297,17 +316,18 @@ async fn compare_on(database: &Scratch) {
     for case in &cases {
         let ask_sluice = load::post("/graphql", &json!({ "query": case.query }).to_string());
         let ask_bare = load::post(&case.path, "{}");
-        let answers =
-            [load::once(sluice_address, &ask_sluice).await, load::once(bare_address, &ask_bare).await];
-        let [ours, theirs] = answers.map(|answer| serde_json::from_slice::<Value>(&answer).unwrap());
-        assert!(ours.pointer("/data").is_some_and(|data| !data.is_null()), "{ours}");
-        assert!(ours == theirs, "{}: the answers differ\n{ours}\n{theirs}", case.title);
-
-        // All connections are opened before anything is measured.
-        load::load(sluice_address, &ask_sluice, CLIENTS, WARM_UP).await;
-        load::load(bare_address, &ask_bare, CLIENTS, WARM_UP).await;
+        let requests = [&ask_sluice, &ask_sluice, &ask_bare];
+        let mut answers = Vec::new();
+        for (address, request) in addresses.into_iter().zip(requests) {
+            let answer = load::once(address, request).await;
+            answers.push(serde_json::from_slice::<Value>(&answer).unwrap());
+            // All connections are opened before anything is measured.
+            load::load(address, request, CLIENTS, WARM_UP).await;
+        }
+        assert!(answers[0].pointer("/data").is_some_and(|data| !data.is_null()), "{}", answers[0]);
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{}: the answers differ", case.title);
         process::keep_off_the_servers_core(&backends(&database.url).await);
-        let mut totals: [Total; 3] = Default::default();
+        let mut totals: [Total; 4] = Default::default();
         for round in 0..setting("BENCH_ROUNDS", 3.0) as usize {
             for (who, total) in EVERYONE.into_iter().zip(&mut totals) {
                 let (address, request, server) = match who {
@@ -319,8 +339,9 @@ async fn compare_on(database: &Scratch) {
                         }
                         continue;
                     }
-                    Who::Sluice => (sluice_address, &ask_sluice, &sluice),
-                    Who::Bare => (bare_address, &ask_bare, &bare),
+                    Who::Cold => (addresses[0], &ask_sluice, &cold),
+                    Who::Hot => (addresses[1], &ask_sluice, &hot),
+                    Who::Bare => (addresses[2], &ask_bare, &bare),
                 };
                 let cpu = server.cpu_seconds();
                 let load = load::load(address, request, CLIENTS, case.round).await;
@@ -340,6 +361,8 @@ async fn seed(database: &Scratch, batches: usize) -> String {
     let services = database::services(store.clone());
     let connections = drafts::connections(&services).await;
     let mut newest = String::new();
+    let large = drafts::draft(0, LARGE, REQUIREMENTS_OF_A_LOAD, &connections);
+    services.create_batches(&Caller::ANYBODY, vec![large]).await.unwrap();
     for first in (0..batches).step_by(100) {
         let numbers = first..batches.min(first + 100);
         let drafts =
@@ -376,11 +399,11 @@ fn measure_in_process(database: &Scratch, case: &Case) -> (Load, f64, String) {
     (load, number("cpu_seconds"), note)
 }
 
-fn report(case: &Case, totals: &mut [Total; 3]) {
+fn report(case: &Case, totals: &mut [Total; 4]) {
     for total in &mut *totals {
         total.latencies.sort_unstable();
     }
-    let [_, _, bare] = &*totals;
+    let [.., bare] = &*totals;
     for (who, total) in EVERYONE.into_iter().zip(&*totals) {
         let by_round: Vec<String> =
             total.rates.iter().zip(&bare.rates).map(|(own, bare)| format!("{:.2}", own / bare)).collect();

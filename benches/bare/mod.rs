@@ -68,6 +68,9 @@ pub struct Rows {
 const PAGE: &str = "SELECT id, since, status, priority, created_at, \
                     source_connection_id, destination_connection_id \
                     FROM batches ORDER BY id DESC LIMIT ";
+const OLDEST: &str = "SELECT id, since, status, priority, created_at, \
+                    source_connection_id, destination_connection_id \
+                    FROM batches ORDER BY id LIMIT 2";
 const BATCH: &str = "SELECT id, since, status, priority, created_at, \
                     source_connection_id, destination_connection_id \
                      FROM batches WHERE id = $1";
@@ -75,6 +78,25 @@ const JOBS: &str = "SELECT id, batch_id, type, object, grain, status, wave, atte
                     connection_id FROM jobs";
 const DEPENDENCIES: &str = "SELECT batch_id, dependent, required, kind FROM dependencies";
 const CONNECTIONS: &str = "SELECT id, name, provider FROM connections";
+
+/// Which batches a nested page has.
+#[derive(Clone, Copy)]
+pub enum Page {
+    /// The newest 50.
+    Newest,
+    /// The oldest.
+    Oldest,
+}
+
+impl Page {
+    /// How many it shows. Everyone asks for one more, to know whether there are more.
+    fn length(self) -> usize {
+        match self {
+            Self::Newest => 50,
+            Self::Oldest => 1,
+        }
+    }
+}
 
 /// Either database.
 enum Database {
@@ -101,6 +123,7 @@ pub fn start(url: String) -> (actix_web::dev::Server, u16) {
                 async move { Ok::<_, std::convert::Infallible>(Rc::new(Database::open(&url).await)) }
             })
             .route("/nested", web::post().to(nested))
+            .route("/oldest", web::post().to(oldest))
             .route("/list", web::post().to(list))
             .route("/batch/{id}", web::post().to(batch))
     });
@@ -112,9 +135,17 @@ pub fn start(url: String) -> (actix_web::dev::Server, u16) {
 // Each reads the whole body of its request, as who wants to answer it must.
 
 async fn nested(_body: web::Bytes, database: Data<Rc<Database>>) -> HttpResponse {
-    let rows = match &***database {
-        Database::Postgres(pool) => pool.nested().await,
-        Database::Sqlite(reader) => reader.nested(),
+    nested_page(&database, Page::Newest).await
+}
+
+async fn oldest(_body: web::Bytes, database: Data<Rc<Database>>) -> HttpResponse {
+    nested_page(&database, Page::Oldest).await
+}
+
+async fn nested_page(database: &Database, page: Page) -> HttpResponse {
+    let rows = match database {
+        Database::Postgres(pool) => pool.nested(page).await,
+        Database::Sqlite(reader) => reader.nested(page),
     };
     answer(json::nested(&rows))
 }

@@ -5,7 +5,10 @@ use std::cell::Cell;
 use tokio_postgres::{Client, Row, Statement};
 use uuid::Uuid;
 
-use super::{BATCH, Batch, CONNECTIONS, Connection, DEPENDENCIES, Dependency, JOBS, Job, PAGE, Rows, name};
+use super::{
+    BATCH, Batch, CONNECTIONS, Connection, DEPENDENCIES, Dependency, JOBS, Job, OLDEST, PAGE, Page, Rows,
+    name,
+};
 use crate::common::database::{POOL, postgres};
 
 /// As many connections as Sluice has, used in turn. Statements that are sent at the same time go out
@@ -18,6 +21,7 @@ pub struct Pool {
 struct Prepared {
     client: Client,
     page: Statement,
+    oldest: Statement,
     list: Statement,
     batch: Statement,
     jobs: Statement,
@@ -40,11 +44,14 @@ impl Pool {
         &self.connections[next]
     }
 
-    pub async fn nested(&self) -> Rows {
+    pub async fn nested(&self, page: Page) -> Rows {
         let first = self.next();
-        let batches = first.client.query(&first.page, &[]).await.unwrap();
-        // The page asks for one more than it shows, to know whether there are more.
-        let batches: Vec<Batch> = batches.iter().take(50).map(batch).collect();
+        let statement = match page {
+            Page::Newest => &first.page,
+            Page::Oldest => &first.oldest,
+        };
+        let batches = first.client.query(statement, &[]).await.unwrap();
+        let batches: Vec<Batch> = batches.iter().take(page.length()).map(batch).collect();
         let ids: &Vec<Uuid> = &batches.iter().map(|batch| batch.id).collect();
         let (jobs, dependencies, connections) = tokio::try_join!(
             async {
@@ -89,6 +96,7 @@ impl Prepared {
     async fn open(url: &str) -> Self {
         let client = postgres(url).await;
         let page = client.prepare(&format!("{PAGE} 51")).await.unwrap();
+        let oldest = client.prepare(OLDEST).await.unwrap();
         let list = client.prepare(&format!("{PAGE} 101")).await.unwrap();
         let batch = client.prepare(BATCH).await.unwrap();
         let of_batches = "batch_id = ANY($1)";
@@ -103,7 +111,7 @@ impl Prepared {
              OR id IN (SELECT destination_connection_id FROM batches WHERE id = ANY($1))"
         );
         let connections = client.prepare(&connections).await.unwrap();
-        Self { client, page, list, batch, jobs, dependencies, connections }
+        Self { client, page, oldest, list, batch, jobs, dependencies, connections }
     }
 }
 

@@ -5,7 +5,10 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OpenFlags, Row, ToSql};
 use uuid::Uuid;
 
-use super::{BATCH, Batch, CONNECTIONS, Connection, DEPENDENCIES, Dependency, JOBS, Job, PAGE, Rows, name};
+use super::{
+    BATCH, Batch, CONNECTIONS, Connection, DEPENDENCIES, Dependency, JOBS, Job, OLDEST, PAGE, Page, Rows,
+    name,
+};
 
 pub struct Reader(rusqlite::Connection);
 
@@ -14,10 +17,12 @@ impl Reader {
         Self(rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap())
     }
 
-    pub fn nested(&self) -> Rows {
-        let mut batches = self.rows(&format!("{PAGE} 51"), &[], batch);
-        // The page asks for one more than it shows, to know whether there are more.
-        batches.truncate(50);
+    pub fn nested(&self, page: Page) -> Rows {
+        let mut batches = match page {
+            Page::Newest => self.rows(&format!("{PAGE} 51"), &[], batch),
+            Page::Oldest => self.rows(OLDEST, &[], batch),
+        };
+        batches.truncate(page.length());
         let ids: Vec<&[u8]> = batches.iter().map(|batch| &batch.id.as_bytes()[..]).collect();
         let ids: Vec<&dyn ToSql> = ids.iter().map(|id| id as &dyn ToSql).collect();
         let list: Vec<String> = (1..=ids.len()).map(|number| format!("?{number}")).collect();
