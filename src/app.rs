@@ -172,7 +172,7 @@ impl Application {
         let registered = config.operations.as_deref().map(registered).transpose()?;
         let schema = Schema::new(services.clone(), config.limits.documents, registered)
             .map_err(StartError::Operations)?;
-        let background = Background::start(&services, &store);
+        let background = Background::start(&services, &store, config.retention);
         let demo = match config.demo {
             config::Demo::On => Some(Demo::start(&services)),
             config::Demo::Off => None,

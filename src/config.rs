@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
-    domain::{access::Openness, documents::DocumentLimits, draft::BatchLimits},
+    domain::{access::Openness, documents::DocumentLimits, draft::BatchLimits, retention::Retention},
     issuer::IssuerConfig,
 };
 
@@ -22,6 +22,8 @@ pub struct Config {
     pub limits: Limits,
     /// About how much memory may be taken by batches that were read, in bytes; 0: none is.
     pub graph_cache: usize,
+    /// What is kept, and for how long.
+    pub retention: Retention,
     /// Whether a demonstration goes on.
     pub demo: Demo,
     /// Who is served.

@@ -61,6 +61,9 @@
 //! [`domain::watermark`].
 //! A backfill runs a schedule's template window by window: [`domain::windows`] cuts them, and what begins one holds the lock
 //! of the backfill's row and writes the window with its batch, so that each has exactly one.
+//!
+//! **What has been kept long enough** ([`domain::retention`]) goes in steps of one transaction each. A batch is taken out of sight as a
+//! whole; then its rows go, a bounded number at a time. Events go from the oldest on, and the history says where it begins.
 
 #![forbid(unsafe_code)]
 #![warn(

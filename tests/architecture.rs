@@ -32,7 +32,7 @@ const ROOMS: [Room; 18] = [
         crates: &[],
     },
     Room { name: "demo", rooms: &["domain", "services"], crates: &[] },
-    Room { name: "background", rooms: &["services", "store"], crates: &[] },
+    Room { name: "background", rooms: &["domain", "services", "store"], crates: &[] },
     Room {
         name: "graphql",
         rooms: &["cache", "domain", "services", "telemetry"],

@@ -138,6 +138,7 @@ pub fn config(url: &str) -> Config {
             live: LiveLimits::DEFAULT,
         },
         graph_cache: 0,
+        retention: Default::default(),
         demo: Demo::Off,
         access: Access::ByToken,
         keys: KeySource::Unnamed,

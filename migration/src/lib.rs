@@ -25,6 +25,7 @@ mod m0016_server_secrets;
 mod m0017_watermarks;
 mod m0018_backfills;
 mod m0020_lanes;
+mod m0021_retention;
 mod m0022_connection_changes;
 
 /// All changes, oldest first.
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0017_watermarks::Migration),
             Box::new(m0018_backfills::Migration),
             Box::new(m0020_lanes::Migration),
+            Box::new(m0021_retention::Migration),
             Box::new(m0022_connection_changes::Migration),
         ]
     }

@@ -3,6 +3,7 @@
 mod args;
 mod core_dumps;
 mod migrate;
+mod prune;
 mod secrets;
 mod serve;
 mod token;
@@ -32,6 +33,7 @@ pub async fn run() -> ExitCode {
         Command::Demo(args) => serve::run(args.into_demo()).await,
         Command::Secrets(args) => secrets::run(args).await,
         Command::Token(args) => token::run(args).await,
+        Command::Prune(args) => prune::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Schema => {
             print!("{}", crate::graphql::sdl());

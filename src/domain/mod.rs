@@ -30,6 +30,7 @@ pub mod problem;
 pub mod refusal;
 pub mod requirements;
 pub mod rerun;
+pub mod retention;
 pub mod retry;
 pub mod schedule;
 pub mod settle;

@@ -60,6 +60,8 @@ pub enum ProblemCode {
     StaleVersion,
     /// The idempotency key was used before, with another input.
     IdempotencyConflict,
+    /// Some of what follows the cursor in the history is not kept any more.
+    HistoryGone,
     /// The lease is not, or no longer, that of a running attempt.
     LeaseLost,
     /// Other objects still refer to this one.
@@ -69,7 +71,7 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::NotFound,
         Self::WrongIdKind,
         Self::InvalidId,
@@ -91,6 +93,7 @@ impl ProblemCode {
         Self::WrongState,
         Self::StaleVersion,
         Self::IdempotencyConflict,
+        Self::HistoryGone,
         Self::LeaseLost,
         Self::InUse,
         Self::ReadOnly,
@@ -125,6 +128,7 @@ impl ProblemCode {
             Self::WrongState => "WRONG_STATE",
             Self::StaleVersion => "STALE_VERSION",
             Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
+            Self::HistoryGone => "HISTORY_GONE",
             Self::LeaseLost => "LEASE_LOST",
             Self::InUse => "IN_USE",
             Self::ReadOnly => "READ_ONLY",

@@ -31,6 +31,7 @@ pub struct Model {
     pub moves_watermarks: bool,
     pub until: Option<DateTimeUtc>,
     pub backfill_id: Option<Uuid>,
+    pub removed_at: Option<DateTimeUtc>,
 }
 
 /// Rows are joined by hand, where the store needs it.

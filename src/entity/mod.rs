@@ -10,6 +10,7 @@ pub mod connection;
 pub mod dependency;
 pub mod event;
 pub mod firing;
+pub mod history_start;
 pub mod job;
 pub mod output;
 pub mod ready_job;

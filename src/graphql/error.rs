@@ -73,6 +73,8 @@ pub enum UserErrorCode {
     StaleVersion,
     /// The idempotency key was used before, with another input.
     IdempotencyConflict,
+    /// Some of what follows the cursor in the history was deleted, having been kept long enough.
+    HistoryGone,
     /// The lease is not, or no longer, that of a running attempt: whoever held it can change nothing.
     LeaseLost,
     /// Other objects still refer to this one.

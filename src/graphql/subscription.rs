@@ -72,7 +72,8 @@ impl Subscription {
     }
 
     /// Every event after the cursor, in order: those of the past first, then live, none lost and none
-    /// twice. Resume with the cursor of the last event that you have seen.
+    /// twice. Resume with the cursor of the last event that you have seen. Where some of those that follow it are not kept
+    /// any more, it ends with the error HISTORY_GONE.
     async fn events<'a>(
         &self,
         ctx: &'a Context<'_>,

@@ -74,6 +74,7 @@ fn status_of_its_own(problem: &Problem) -> Option<StatusCode> {
         | ProblemCode::InvalidTimeZone
         | ProblemCode::InvalidDuration
         | ProblemCode::UnsafeDelete
+        | ProblemCode::HistoryGone
         | ProblemCode::ReadOnly => None,
     }
 }

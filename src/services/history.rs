@@ -7,7 +7,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{SecondsFormat, TimeDelta};
 use futures_util::{Stream, stream};
 use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
@@ -23,11 +23,12 @@ use crate::{
         event::{Event, EventFilter, EventPosition},
         id::BatchId,
         page::{Key, Page, Slice, no_cursor},
-        problem::{At, Problem, keep},
+        problem::{At, Problem, ProblemCode, keep},
     },
     store::{
         self, Store,
         events::{self, Between},
+        trim::{self, HistoryStart},
     },
 };
 
@@ -46,7 +47,8 @@ const ALMOST: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(3
 enum Live {
     /// The events that follow those before.
     New(Arc<[Event]>),
-    /// Nobody has followed for a while; there may be events that were not handed out.
+    /// There may be events that were not handed out: nobody has followed for a while, or some were deleted before they
+    /// were read.
     Reread,
 }
 
@@ -130,10 +132,12 @@ impl Reader {
                 events::after(db, self.store.veil(), Scope::SLUICE, position, &EventFilter::default(), READ)
                     .await?;
             let Some(last) = new.last() else { break };
+            let is_whole = trim::start(db).await?.position <= position;
             position = last.position;
             self.position = Some(position);
             let whole = new.len() as u64 == READ;
-            let _ = live.send(Live::New(new.into()));
+            // Who follows finds out by itself what it has missed.
+            let _ = live.send(if is_whole { Live::New(new.into()) } else { Live::Reread });
             if !whole {
                 break;
             }
@@ -160,7 +164,11 @@ impl Services {
             return Err(problems.into());
         }
         let (db, veil) = (self.store.reader(), self.store.veil());
-        Ok(page.cut(events::page(db, veil, scope, filter, page, between).await?))
+        let rows = events::page(db, veil, scope, filter, page, between).await?;
+        if let Some(after) = between.after {
+            check_kept(after, &trim::start(db).await?)?;
+        }
+        Ok(page.cut(rows))
     }
 
     /// How many events the filter lets through.
@@ -175,7 +183,8 @@ impl Services {
     }
 
     /// Every event after this cursor that the filter lets through: from the table first, then live,
-    /// none lost and none twice, in order. Without a cursor, those that come from now on.
+    /// none lost and none twice, in order. Without a cursor, those that come from now on. Where some of them are not kept
+    /// any more, it ends with HISTORY_GONE.
     pub async fn follow_events(
         &self,
         caller: &Caller,
@@ -185,7 +194,11 @@ impl Services {
         let scope = caller.may_read()?;
         let live = self.history.join();
         let position = match after {
-            Some(cursor) => self.position(cursor, &At::Root.field("after"))?,
+            Some(cursor) => {
+                let position = self.position(cursor, &At::Root.field("after"))?;
+                check_kept(position, &trim::start(self.store.reader()).await?)?;
+                position
+            }
             None => events::end(self.store.reader()).await?,
         };
         let (store, ready) = (self.store.clone(), VecDeque::new());
@@ -202,11 +215,26 @@ impl Services {
     }
 }
 
+/// Everything that follows this position must be kept, or whoever asks for it would not notice that it is not.
+fn check_kept(position: EventPosition, start: &HistoryStart) -> Result<(), Problem> {
+    if start.position <= position {
+        return Ok(());
+    }
+    let until = start.at.map(|at| format!(", up to {}", at.to_rfc3339_opts(SecondsFormat::Secs, true)));
+    let message = format!(
+        "some of what follows this cursor is not kept any more{}; read anew what you follow, and go on without a cursor",
+        until.unwrap_or_default()
+    );
+    Err(At::Root.field("after").problem(ProblemCode::HistoryGone, message))
+}
+
 /// Where a follower finds its next events.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
     Table,
     Live,
+    /// It has missed some, and was told so.
+    Gone,
 }
 
 struct Following {
@@ -229,9 +257,10 @@ impl Following {
             match self.source {
                 Source::Table => {
                     if let Err(error) = self.read_table().await {
-                        return Some(Err(error.into()));
+                        return Some(Err(error));
                     }
                 }
+                Source::Gone => return None,
                 Source::Live => match self.live.recv().await {
                     Ok(Live::New(events)) => self.take(&events),
                     Ok(Live::Reread) | Err(broadcast::error::RecvError::Lagged(_)) => {
@@ -245,9 +274,13 @@ impl Following {
 
     /// Reads on in the table. When there is nothing more to read, what comes next comes live: whatever was
     /// not to be seen yet will be handed out, since this was registered before it looked.
-    async fn read_table(&mut self) -> Result<(), store::Error> {
+    async fn read_table(&mut self) -> Result<(), Error> {
         let (db, veil) = (self.store.reader(), self.store.veil());
         let read = events::after(db, veil, self.scope, self.position, &self.filter, READ).await?;
+        if let Err(gone) = check_kept(self.position, &trim::start(db).await?) {
+            self.source = Source::Gone;
+            return Err(gone.into());
+        }
         if (read.len() as u64) < READ {
             self.source = Source::Live;
         }

@@ -12,6 +12,7 @@ mod graph_cache;
 mod graphs;
 mod history;
 mod jobs;
+mod prune;
 mod random;
 mod runs;
 mod schedules;

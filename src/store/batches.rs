@@ -75,9 +75,9 @@ const COLUMNS: [Column; 22] = [
 pub(super) const ACTIVE: &str =
     "schedule_id IS NOT NULL AND backfill_id IS NULL AND status IN ('pending', 'running', 'canceling')";
 
-/// Selects what [`batch`] reads.
+/// Selects what [`batch`] reads. A batch that is removed is not there, though it may still have rows.
 pub(super) fn select() -> Select<Entity> {
-    Entity::find().select_only().columns(COLUMNS)
+    Entity::find().select_only().columns(COLUMNS).filter(Column::RemovedAt.is_null())
 }
 
 /// Selects what [`batch`] reads, of what the scope contains.
@@ -310,7 +310,7 @@ pub async fn delete(db: &impl ConnectionTrait, id: BatchId, left: i32) -> Result
     Ok(Guarded::of_rows(delete.exec(db).await?.rows_affected))
 }
 
-/// All columns but those of the idempotency key, which never change.
+/// All columns but those of the idempotency key, which never change, and the one that says that it is removed.
 fn row(batch: &Batch) -> ActiveModel {
     ActiveModel {
         id: Set(batch.id.uuid()),
@@ -337,6 +337,7 @@ fn row(batch: &Batch) -> ActiveModel {
         moves_watermarks: Set(batch.watermarks == Watermarks::Move),
         until: Set(batch.until.map(Since::instant)),
         backfill_id: Set(batch.origin.backfill().map(BackfillId::uuid)),
+        removed_at: NotSet,
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
     keys::seen_in,
     many::{Changes, Insert},
     sent::{Kind, each, same},
+    trim,
 };
 use crate::{
     domain::{
@@ -89,6 +90,66 @@ pub async fn after(
     rows.into_iter().map(|row| event(row, veil)).collect()
 }
 
+/// Where an event stands in the history, and when it happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Where it stands.
+    pub position: EventPosition,
+    /// When it happened, UTC.
+    pub at: DateTime<Utc>,
+}
+
+/// The next events after this position, whatever they are about, in order; only those that readers can see.
+pub(super) async fn stamps(
+    db: &impl ConnectionTrait,
+    position: EventPosition,
+    most: u64,
+) -> Result<Vec<Stamp>, Error> {
+    let all = visible(db, Scope::SLUICE, &EventFilter::default());
+    let rows: Vec<(i64, i64, DateTime<Utc>)> = all
+        .filter(beyond(position, Direction::Ascending))
+        .select_only()
+        .columns([Column::Xact, Column::Id, Column::At])
+        .order_by_asc(Column::Xact)
+        .order_by_asc(Column::Id)
+        .limit(most)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let stamp = |(transaction, id, at)| Stamp { position: EventPosition { transaction, id }, at };
+    Ok(rows.into_iter().map(stamp).collect())
+}
+
+/// Deletes the events after one position up to another one, which goes as well. Gives how many.
+pub(super) async fn delete_between(
+    db: &impl ConnectionTrait,
+    after: EventPosition,
+    last: EventPosition,
+) -> Result<u64, Error> {
+    let between = Condition::all()
+        .add(beyond(after, Direction::Ascending))
+        .add(Condition::not(Condition::all().add(beyond(last, Direction::Ascending))));
+    Ok(Entity::delete_many().filter(between).exec(db).await?.rows_affected)
+}
+
+/// How many events happened before this instant, up to the first that did not.
+pub(super) async fn count_until(db: &impl ConnectionTrait, cut: DateTime<Utc>) -> Result<u64, Error> {
+    let all = || visible(db, Scope::SLUICE, &EventFilter::default());
+    let first_kept: Option<(i64, i64)> = all()
+        .filter(Column::At.gte(cut))
+        .select_only()
+        .columns([Column::Xact, Column::Id])
+        .order_by_asc(Column::Xact)
+        .order_by_asc(Column::Id)
+        .limit(1)
+        .into_tuple()
+        .one(db)
+        .await?;
+    let before =
+        first_kept.map(|(transaction, id)| beyond(EventPosition { transaction, id }, Direction::Descending));
+    Ok(all().filter(Condition::all().add_option(before)).count(db).await?)
+}
+
 /// Where the history ends now, as readers see it.
 pub async fn end(db: &impl ConnectionTrait) -> Result<EventPosition, Error> {
     let last = visible(db, Scope::SLUICE, &EventFilter::default())
@@ -97,7 +158,11 @@ pub async fn end(db: &impl ConnectionTrait) -> Result<EventPosition, Error> {
         .limit(1)
         .one(db)
         .await?;
-    Ok(last.map(|row| EventPosition { transaction: row.xact, id: row.id }).unwrap_or_default())
+    match last {
+        Some(row) => Ok(EventPosition { transaction: row.xact, id: row.id }),
+        // What there was may have been kept long enough.
+        None => Ok(trim::start(db).await?.position),
+    }
 }
 
 /// Whether there are events that no reader sees yet: an older transaction is still open.
@@ -199,9 +264,16 @@ fn beyond(position: EventPosition, direction: Direction) -> SimpleExpr {
 /// transactions' numbers may be lower than those that the events bear.
 pub async fn rebase(db: &impl ConnectionTrait) -> Result<(), Error> {
     if db.get_database_backend() == DbBackend::Postgres {
-        let sql = "UPDATE events SET xact = 0 WHERE EXISTS \
-            (SELECT FROM events WHERE xact >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)";
-        db.execute_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+        const LATER: &str = "xact >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+        for sql in [
+            // First: events that were deleted must not seem to be later than what is left.
+            format!(
+                "UPDATE history_start SET xact = 0 WHERE {LATER} OR EXISTS (SELECT FROM events WHERE {LATER})"
+            ),
+            format!("UPDATE events SET xact = 0 WHERE EXISTS (SELECT FROM events WHERE {LATER})"),
+        ] {
+            db.execute_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+        }
     }
     Ok(())
 }

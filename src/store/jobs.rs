@@ -85,7 +85,16 @@ pub(super) fn select_whole() -> Select<Entity> {
 /// The jobs with these ids, in no order, with what they require by name.
 pub async fn by_ids(db: &impl Db, scope: Scope, ids: &[JobId]) -> Result<Vec<Job>, Error> {
     let select = select_whole().filter(is_any_of(Column::Id, ids)).filter(seen_in(scope, Column::TenantId));
+    let select = select.filter(of_batches_that_are_there());
     read_all(db, &select.into_query(), whole_job).await
+}
+
+/// A batch that is removed may still have jobs, which nobody sees any more.
+fn of_batches_that_are_there() -> SimpleExpr {
+    // There are next to none of these.
+    let removed = batch::Entity::find().select_only().column(batch::Column::Id);
+    let removed = removed.filter(batch::Column::RemovedAt.is_not_null()).into_query();
+    Column::BatchId.not_in_subquery(removed)
 }
 
 /// What is wanted of the jobs of a batch, beside themselves.
@@ -173,7 +182,7 @@ fn matching(scope: Scope, filter: &JobFilter) -> Select<Entity> {
         .add_option(batches_with(statuses).map(|batches| Column::BatchId.in_subquery(batches)))
         .add_option(job_type.map(|job_type| Column::Type.eq(job_type.name())))
         .add_option(object.as_deref().map(|object| Column::Object.eq(object)));
-    select_whole().filter(seen_in(scope, Column::TenantId)).filter(all)
+    select_whole().filter(seen_in(scope, Column::TenantId)).filter(all).filter(of_batches_that_are_there())
 }
 
 /// The batches that can have jobs in these states, where those are few among all: there is no index of the

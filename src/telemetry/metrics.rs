@@ -8,7 +8,7 @@ use prometheus_client::{
 };
 
 use super::labels::{Live, Lookup, ReportOutcome, StatusClass, Surface};
-use crate::domain::{denial::Denial, refusal::Refusal};
+use crate::domain::{denial::Denial, refusal::Refusal, retention::Pruned};
 
 /// The media type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
@@ -29,6 +29,9 @@ pub struct Metrics {
     lookups: Family<Labels<1>, Counter>,
     graph_lookups: Family<Labels<1>, Counter>,
     graph_bytes: Gauge,
+    pruned_batches: Counter,
+    pruned_jobs: Counter,
+    pruned_events: Counter,
 }
 
 /// A live connection, which is counted until this is dropped.
@@ -57,6 +60,9 @@ impl Default for Metrics {
             lookups: family(Lookup::ALL.map(Self::lookup)),
             graph_lookups: family(Lookup::ALL.map(Self::lookup)),
             graph_bytes: Gauge::default(),
+            pruned_batches: Counter::default(),
+            pruned_jobs: Counter::default(),
+            pruned_events: Counter::default(),
         };
         metrics.registered()
     }
@@ -83,6 +89,9 @@ impl Metrics {
             lookups,
             graph_lookups,
             graph_bytes,
+            pruned_batches,
+            pruned_jobs,
+            pruned_events,
         } = &mut self;
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Which version this is", version);
@@ -102,6 +111,17 @@ impl Metrics {
         registry.register("graph_cache_lookups", help, graph_lookups.clone());
         let help = "About how much memory the batches take that were read before";
         registry.register_with_unit("graph_cache", help, Unit::Bytes, graph_bytes.clone());
+        for (name, help, pruned) in [
+            (
+                "pruned_batches",
+                "Batches that were deleted here, having been kept long enough",
+                pruned_batches,
+            ),
+            ("pruned_jobs", "Jobs of such batches that were deleted here", pruned_jobs),
+            ("pruned_events", "Events that were deleted here, having been kept long enough", pruned_events),
+        ] {
+            registry.register(name, help, pruned.clone());
+        }
         self
     }
 
@@ -174,6 +194,14 @@ impl Metrics {
     /// The batches that are kept take about so much memory, in bytes.
     pub fn graphs_kept(&self, bytes: usize) {
         self.graph_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// So much was deleted.
+    pub fn pruned(&self, pruned: Pruned) {
+        let Pruned { batches, jobs, events } = pruned;
+        self.pruned_batches.inc_by(batches);
+        self.pruned_jobs.inc_by(jobs);
+        self.pruned_events.inc_by(events);
     }
 
     /// Everything, in the text format of Prometheus.

@@ -25,6 +25,7 @@ mod pages;
 mod protocol;
 mod requests;
 mod rest;
+mod retention;
 mod round_trip;
 mod running;
 mod schedules;

@@ -93,6 +93,9 @@ on_both! {
             "document_cache_lookups_total{result=\"hit\"}",
             "graph_cache_lookups_total{result=\"miss\"}",
             "graph_cache_bytes",
+            "pruned_batches_total",
+            "pruned_jobs_total",
+            "pruned_events_total",
         ] {
             assert_eq!(counted.get(name), Some(&0), "{name}");
         }

@@ -7,6 +7,7 @@ mod floods;
 mod keys;
 #[cfg(target_os = "linux")]
 mod memory;
+mod prune;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -520,6 +521,7 @@ fn migrate_says_what_the_database_has_and_lacks() {
             "m0017_watermarks",
             "m0018_backfills",
             "m0020_lanes",
+            "m0021_retention",
         ];
         let listed = |word: &str| names.map(|name| format!("{word}  {name}\n")).concat();
         assert_eq!(migrate("status"), listed("pending"));

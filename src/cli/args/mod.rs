@@ -1,5 +1,6 @@
 //! Flags and environment.
 
+mod retention;
 mod secrets;
 mod serve;
 mod token;
@@ -8,6 +9,7 @@ use std::ffi::OsStr;
 
 use clap::{Arg, Args as ClapArgs, Error, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
 
+pub use retention::PruneArgs;
 pub use secrets::{SecretsAction, SecretsArgs};
 pub use serve::ServeArgs;
 pub use token::{CreateTokenArgs, TokenAction, TokenArgs};
@@ -39,6 +41,8 @@ pub enum Command {
     Token(TokenArgs),
     /// Look after the keys that seal credentials
     Secrets(SecretsArgs),
+    /// Delete what has been kept long enough, in small steps, beside servers if there are any
+    Prune(PruneArgs),
     /// Look after the database's schema
     Migrate(MigrateArgs),
     /// Print the GraphQL schema in the schema definition language

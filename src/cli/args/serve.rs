@@ -7,7 +7,7 @@ use clap::{
     builder::{FalseyValueParser, RangedU64ValueParser},
 };
 
-use super::{DatabaseArgs, secrets::KeyArgs};
+use super::{DatabaseArgs, retention::RetentionArgs, secrets::KeyArgs};
 use crate::{
     config::{Access, Config, CrowdLimits, DatabaseConfig, DatabaseUrl, Demo, Limits, LiveLimits, Origin},
     domain::{
@@ -60,6 +60,8 @@ pub struct ServeArgs {
     /// About how much memory batches may take that were read lately, in bytes; 0: each is read anew
     #[arg(long, env = "SLUICE_GRAPH_CACHE_BYTES", default_value_t = Config::GRAPH_CACHE)]
     graph_cache_bytes: usize,
+    #[command(flatten)]
+    retention: RetentionArgs,
     /// Let a demonstration go on: a tenant named demo, whose batches run on simulated workers
     #[arg(long)]
     demo: bool,
@@ -102,6 +104,7 @@ impl ServeArgs {
                 live: LiveLimits::DEFAULT,
             },
             graph_cache: self.graph_cache_bytes,
+            retention: self.retention.retention(),
             demo,
             access,
             keys: self.keys.source(),

@@ -24,7 +24,8 @@ pub struct EventQuery;
 
 #[Object]
 impl EventQuery {
-    /// The history: every change of state, oldest first, never edited.
+    /// The history: every change of state, oldest first, never edited. What has been kept long enough may be deleted, from
+    /// the oldest on: who asks for what follows a cursor is told with HISTORY_GONE where some of that is missing.
     async fn events(
         &self,
         ctx: &Context<'_>,

@@ -32,7 +32,7 @@ pub enum EventKind {
     BatchCreated,
     /// The definition of a batch was replaced; its jobs are others now.
     BatchReplaced,
-    /// A batch was removed with its jobs.
+    /// A batch was removed with its jobs: by somebody, or by Sluice, since it had been kept long enough.
     BatchDeleted,
     /// The first job of a batch has started.
     BatchStarted,

@@ -10,8 +10,8 @@ use sluice::{
     app::{self, Application},
     clock::{Clock, ManualClock},
     config::{Access, Config, CrowdLimits, DatabaseConfig, DatabaseUrl, Demo, KeySource, Limits, LiveLimits},
-    domain::{documents::DocumentLimits, draft::BatchLimits},
-    store,
+    domain::{documents::DocumentLimits, draft::BatchLimits, retention::Retention},
+    store::{self, Store},
 };
 use tokio::sync::oneshot;
 
@@ -76,6 +76,7 @@ impl TestApp {
                 live: LiveLimits::DEFAULT,
             },
             graph_cache: Config::GRAPH_CACHE,
+            retention: Retention::default(),
             demo: Demo::Off,
             access: Access::ByToken,
             keys: KeySource::Text(KEYS.to_owned().into()),
@@ -252,6 +253,16 @@ impl TestApp {
                 rows.unwrap_or_default()
             }
         }
+    }
+
+    /// The database as another process sees it, and the statements that it sends there.
+    pub async fn db_of_another(&self) -> (Store, Statements, Clock) {
+        let config = DatabaseConfig { url: self.database.url(), connections: 2 };
+        let mut store = Store::open(&config).await.unwrap();
+        let statements = Statements::default();
+        let observer = statements.clone();
+        store.observe(move |info| observer.record(info));
+        (store, statements, Clock::Manual(self.clock.clone()))
     }
 
     /// Brings the database up to date, as a server does that starts.

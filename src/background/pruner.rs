@@ -1,0 +1,34 @@
+//! Deletes what has been kept long enough.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use crate::{
+    domain::retention::{Pruned, Retention},
+    services::Services,
+};
+
+/// How long to sleep when nothing is left to be deleted.
+const POLL: TimeDelta = TimeDelta::minutes(5);
+
+/// Deletes until it is dropped. Where everything is kept, only what somebody else has begun to delete, and once.
+pub async fn run(services: Arc<Services>, retention: Retention) {
+    let clock = services.clock().clone();
+    loop {
+        run_once(&services, retention).await;
+        if retention == Retention::default() {
+            return;
+        }
+        clock.sleep_until(clock.now() + POLL).await;
+    }
+}
+
+/// Deletes all that has been kept long enough by now.
+async fn run_once(services: &Services, retention: Retention) {
+    match services.prune(&retention.cuts(services.clock().now()), |_| {}).await {
+        Ok(nothing) if nothing == Pruned::default() => {}
+        Ok(pruned) => tracing::info!("deleted what was kept long enough: {pruned}"),
+        Err(error) => tracing::warn!(%error, "could not delete what was kept long enough; trying again"),
+    }
+}
