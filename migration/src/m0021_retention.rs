@@ -15,17 +15,21 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // Since when nobody sees the batch any more. Its rows go in small steps.
         let removed = timestamp_with_time_zone_null("removed_at")
-            .check(Expr::cust("removed_at IS NULL OR finished_at IS NOT NULL"))
+            .check((
+                "batches_removed_when_finished",
+                Expr::cust("removed_at IS NULL OR finished_at IS NOT NULL"),
+            ))
             .to_owned();
         manager.alter_table(Table::alter().table("batches").add_column(removed).to_owned()).await?;
         let start = Table::create()
             .table("history_start")
             // There is one row.
-            .col(integer("one").primary_key().check(Expr::cust("one = 1")))
+            .col(integer("one").primary_key())
             // The last event that was removed, and all before it; zeros: none was.
             .col(big_integer("xact"))
             .col(big_integer("event"))
             .col(timestamp_with_time_zone_null("at"))
+            .check(("history_start_one", Expr::cust("one = 1")))
             .check(("history_start_at_as_event", Expr::cust("(at IS NULL) = (event = 0)")))
             .to_owned();
         manager.create_table(start).await?;

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use crate::{
     domain::retention::{Pruned, Retention},
-    services::Services,
+    services::{Error, Services},
 };
 
 /// How long to sleep when nothing is left to be deleted.
@@ -16,19 +16,20 @@ const POLL: TimeDelta = TimeDelta::minutes(5);
 pub async fn run(services: Arc<Services>, retention: Retention) {
     let clock = services.clock().clone();
     loop {
-        run_once(&services, retention).await;
-        if retention == Retention::default() {
-            return;
+        match run_once(&services, retention).await {
+            Ok(()) if retention == Retention::default() => return,
+            Ok(()) => {}
+            Err(error) => tracing::warn!(%error, "could not delete what was kept long enough; trying again"),
         }
         clock.sleep_until(clock.now() + POLL).await;
     }
 }
 
 /// Deletes all that has been kept long enough by now.
-async fn run_once(services: &Services, retention: Retention) {
-    match services.prune(&retention.cuts(services.clock().now()), |_| {}).await {
-        Ok(nothing) if nothing == Pruned::default() => {}
-        Ok(pruned) => tracing::info!("deleted what was kept long enough: {pruned}"),
-        Err(error) => tracing::warn!(%error, "could not delete what was kept long enough; trying again"),
+async fn run_once(services: &Services, retention: Retention) -> Result<(), Error> {
+    let pruned = services.prune(&retention.cuts(services.clock().now()), |_| {}).await?;
+    if pruned != Pruned::default() {
+        tracing::info!("deleted what was kept long enough: {pruned}");
     }
+    Ok(())
 }

@@ -85,69 +85,9 @@ pub async fn after(
     filter: &EventFilter,
     most: u64,
 ) -> Result<Vec<Event>, Error> {
-    let select = visible(db, scope, filter).filter(beyond(position, Direction::Ascending));
+    let select = visible(db, scope, filter).filter(beyond(db, position, Direction::Ascending));
     let rows = select.order_by_asc(Column::Xact).order_by_asc(Column::Id).limit(most).all(db).await?;
     rows.into_iter().map(|row| event(row, veil)).collect()
-}
-
-/// Where an event stands in the history, and when it happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    /// Where it stands.
-    pub position: EventPosition,
-    /// When it happened, UTC.
-    pub at: DateTime<Utc>,
-}
-
-/// The next events after this position, whatever they are about, in order; only those that readers can see.
-pub(super) async fn stamps(
-    db: &impl ConnectionTrait,
-    position: EventPosition,
-    most: u64,
-) -> Result<Vec<Stamp>, Error> {
-    let all = visible(db, Scope::SLUICE, &EventFilter::default());
-    let rows: Vec<(i64, i64, DateTime<Utc>)> = all
-        .filter(beyond(position, Direction::Ascending))
-        .select_only()
-        .columns([Column::Xact, Column::Id, Column::At])
-        .order_by_asc(Column::Xact)
-        .order_by_asc(Column::Id)
-        .limit(most)
-        .into_tuple()
-        .all(db)
-        .await?;
-    let stamp = |(transaction, id, at)| Stamp { position: EventPosition { transaction, id }, at };
-    Ok(rows.into_iter().map(stamp).collect())
-}
-
-/// Deletes the events after one position up to another one, which goes as well. Gives how many.
-pub(super) async fn delete_between(
-    db: &impl ConnectionTrait,
-    after: EventPosition,
-    last: EventPosition,
-) -> Result<u64, Error> {
-    let between = Condition::all()
-        .add(beyond(after, Direction::Ascending))
-        .add(Condition::not(Condition::all().add(beyond(last, Direction::Ascending))));
-    Ok(Entity::delete_many().filter(between).exec(db).await?.rows_affected)
-}
-
-/// How many events happened before this instant, up to the first that did not.
-pub(super) async fn count_until(db: &impl ConnectionTrait, cut: DateTime<Utc>) -> Result<u64, Error> {
-    let all = || visible(db, Scope::SLUICE, &EventFilter::default());
-    let first_kept: Option<(i64, i64)> = all()
-        .filter(Column::At.gte(cut))
-        .select_only()
-        .columns([Column::Xact, Column::Id])
-        .order_by_asc(Column::Xact)
-        .order_by_asc(Column::Id)
-        .limit(1)
-        .into_tuple()
-        .one(db)
-        .await?;
-    let before =
-        first_kept.map(|(transaction, id)| beyond(EventPosition { transaction, id }, Direction::Descending));
-    Ok(all().filter(Condition::all().add_option(before)).count(db).await?)
 }
 
 /// Where the history ends now, as readers see it.
@@ -197,7 +137,7 @@ pub async fn page(
         [(between.after, page.order.direction), (between.before, page.order.direction.reversed())]
     {
         if let Some(position) = position {
-            select = select.filter(beyond(position, follows));
+            select = select.filter(beyond(db, position, follows));
         }
     }
     let order = match page.walk() {
@@ -216,7 +156,7 @@ pub async fn count(db: &impl ConnectionTrait, scope: Scope, filter: &EventFilter
 /// PostgreSQL: every transaction below this has ended.
 const VISIBLE: &str = "xact < pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
 
-fn visible(db: &impl ConnectionTrait, scope: Scope, filter: &EventFilter) -> Select<Entity> {
+pub(super) fn visible(db: &impl ConnectionTrait, scope: Scope, filter: &EventFilter) -> Select<Entity> {
     let EventFilter { tenant_id, batch_id, job_id, schedule_id, backfill_id, kinds } = filter;
     let kinds = (!kinds.is_empty()).then(|| Column::Kind.is_in(kinds.iter().map(|kind| kind.name())));
     // By way of its batch, which has an index.
@@ -251,12 +191,46 @@ fn visible(db: &impl ConnectionTrait, scope: Scope, filter: &EventFilter) -> Sel
     Entity::find().filter(seen_in(scope, Column::TenantId)).filter(all)
 }
 
-fn beyond(position: EventPosition, direction: Direction) -> SimpleExpr {
-    let columns = Expr::tuple([Expr::col(Column::Xact), Expr::col(Column::Id)]);
-    let values = Expr::tuple([Expr::val(position.transaction), Expr::val(position.id)]);
-    match direction {
-        Direction::Ascending => columns.gt(values),
-        Direction::Descending => columns.lt(values),
+/// How an event stands to a position.
+#[derive(Clone, Copy)]
+pub(super) enum Stands {
+    /// It precedes it.
+    Before,
+    /// It precedes it, or is the one.
+    UpTo,
+    /// It follows it.
+    After,
+}
+
+fn beyond(db: &impl ConnectionTrait, position: EventPosition, direction: Direction) -> SimpleExpr {
+    let stands = match direction {
+        Direction::Ascending => Stands::After,
+        Direction::Descending => Stands::Before,
+    };
+    stands.to(db, position)
+}
+
+impl Stands {
+    /// The condition that it does.
+    pub(super) fn to(self, db: &impl ConnectionTrait, position: EventPosition) -> SimpleExpr {
+        let EventPosition { transaction, id } = position;
+        match db.get_database_backend() {
+            DbBackend::Postgres => {
+                let columns = Expr::tuple([Expr::col(Column::Xact), Expr::col(Column::Id)]);
+                self.compare(columns, Expr::tuple([Expr::val(transaction), Expr::val(id)]))
+            }
+            // All are of the same transaction. SQLite does not look up both columns where they are compared together,
+            // and reads all events of that one.
+            _ => Column::Xact.eq(transaction).and(self.compare(Expr::col(Column::Id), Expr::val(id))),
+        }
+    }
+
+    fn compare(self, left: SimpleExpr, right: SimpleExpr) -> SimpleExpr {
+        match self {
+            Self::Before => left.lt(right),
+            Self::UpTo => left.lte(right),
+            Self::After => left.gt(right),
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! The history: queried in pages, and followed live from any point.
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value, json};
 
 use crate::{
     running::{batch, claim, extract, load},
-    support::{TestApp, on_both, text},
+    support::{Engine, TestApp, on_both, run, text},
 };
 
 const TABLE: &str = "query ($after: String) { events(first: 100, after: $after) {
@@ -169,4 +170,31 @@ on_both! {
         }
         assert!(seen <= 5, "four changes, each shown at most once, and the first state");
     }
+}
+
+/// SQLite looks up one column of two that are compared together, and all events bear the same number there.
+#[test]
+fn what_follows_a_cursor_is_looked_up_on_sqlite() {
+    run(
+        Engine::Sqlite,
+        |_| {},
+        |app| {
+            Box::pin(async move {
+                run_one(app, 0).await;
+                let cursor = whole(app, EVENTS).await[0]["cursor"].take();
+                app.statements.take();
+                app.data(TABLE, json!({ "after": cursor })).await;
+                let statements = app.statements.take();
+                let after = statements.iter().find(|sql| sql.contains("FROM \"events\"")).unwrap();
+                let db = app.db_connect().await;
+                let explain =
+                    Statement::from_string(DbBackend::Sqlite, format!("EXPLAIN QUERY PLAN {after}"));
+                let plan = db.query_all_raw(explain).await.unwrap();
+                let plan: Vec<String> =
+                    plan.iter().map(|row| row.try_get::<String>("", "detail").unwrap()).collect();
+                db.close().await.unwrap();
+                assert_eq!(plan, ["SEARCH events USING INDEX events_order (xact=? AND id>?)"]);
+            })
+        },
+    );
 }

@@ -142,6 +142,7 @@ on_both! {
                 ("batches_status_known", &format!("status = 'PENDING', started_at = {NOW}")),
                 ("status", "status = NULL"),
                 ("batches_started_at_as_status", &format!("started_at = {NOW}")),
+                ("batches_removed_when_finished", &format!("removed_at = {NOW}")),
                 ("batches_started_at_as_status", "status = 'running'"),
                 ("batches_finished_at_as_status", &format!("finished_at = {NOW}")),
                 (
@@ -418,6 +419,18 @@ on_both! {
                 "dependencies_",
                 "INSERT INTO dependencies SELECT batch_id, 0, 1, 'load', 1 FROM jobs".into(),
             )],
+        )
+        .await;
+    }
+
+    async fn the_history_has_one_start(app: TestApp) {
+        refused(
+            app,
+            &[
+                ("history_start_one", "INSERT INTO history_start (one, xact, event) VALUES (2, 0, 0)".into()),
+                ("history_start_pkey", "INSERT INTO history_start (one, xact, event) VALUES (1, 0, 0)".into()),
+                ("history_start_at_as_event", "UPDATE history_start SET event = 7".into()),
+            ],
         )
         .await;
     }

@@ -5,8 +5,13 @@ use std::sync::{Arc, Mutex};
 use sea_orm::metric::Info;
 
 /// How statements begin that the server sends when it comes to it, whatever is asked of it meanwhile: it tells other
-/// servers of a change, and looks what there is to do for schedules and for backfills.
-const BESIDE: [&str; 3] = ["SELECT pg_notify(", "SELECT id, next_at, held FROM", "SELECT id, ready FROM"];
+/// servers of a change, and looks what there is to do for schedules and for backfills, and what is left of batches.
+const BESIDE: [&str; 4] = [
+    "SELECT pg_notify(",
+    "SELECT id, next_at, held FROM",
+    "SELECT id, ready FROM",
+    "SELECT \"batches\".\"id\", (coalesce((SELECT max(position)",
+];
 
 #[derive(Clone, Default)]
 pub struct Statements(Arc<Mutex<Vec<String>>>);
