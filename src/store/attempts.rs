@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, RelationDef, Select,
+    QuerySelect, QueryTrait, RelationDef,
     prelude::DateTimeUtc,
     sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr, extension::postgres::PgFunc},
 };
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Db, Error,
-    columns::{Columns, read_all},
+    columns::{self, ColumnList, Columns, SelectColumns, read_all},
     jobs,
     keys::{is_any_of, seen_in},
     many::{Changes, Insert, Update},
@@ -85,8 +85,9 @@ pub async fn lock_running(
     read_all(db, &running.into_query(), attempt).await
 }
 
-fn select() -> Select<Entity> {
-    Entity::find().select_only().columns(COLUMNS)
+fn select() -> SelectColumns {
+    static LIST: ColumnList = ColumnList::new(|| columns::list(COLUMNS));
+    SelectColumns::of(Entity, &LIST)
 }
 
 /// `lease_hash IN (leases…)`, filled up like [`any_of`](super::keys::any_of) does; see

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, RelationDef, Select,
+    QuerySelect, QueryTrait, RelationDef,
     prelude::DateTimeUtc,
     sea_query::{Expr, ExprTrait},
 };
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Db, Error, Guarded, Written,
-    columns::{Columns, read_all},
+    columns::{self, ColumnList, Columns, SelectColumns, read_all},
     keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
     ready,
@@ -76,12 +76,13 @@ pub(super) const ACTIVE: &str =
     "schedule_id IS NOT NULL AND backfill_id IS NULL AND status IN ('pending', 'running', 'canceling')";
 
 /// Selects what [`batch`] reads. A batch that is removed is not there, though it may still have rows.
-pub(super) fn select() -> Select<Entity> {
-    Entity::find().select_only().columns(COLUMNS).filter(Column::RemovedAt.is_null())
+pub(super) fn select() -> SelectColumns {
+    static LIST: ColumnList = ColumnList::new(|| columns::list(COLUMNS));
+    SelectColumns::of(Entity, &LIST).filter(Column::RemovedAt.is_null())
 }
 
 /// Selects what [`batch`] reads, of what the scope contains.
-pub(super) fn seen(scope: Scope) -> Select<Entity> {
+pub(super) fn seen(scope: Scope) -> SelectColumns {
     select().filter(seen_in(scope, Column::TenantId))
 }
 
@@ -222,12 +223,12 @@ pub async fn page(
         SortField::Priority => Some(Column::Priority),
     };
     let columns = SortColumns { field, id: Column::Id };
-    read_seen(db, keyset::cut(matching(scope, filter), page, columns), changes).await
+    read_seen(db, keyset::cut(seen(scope).filter(matching(filter)), page, columns), changes).await
 }
 
 async fn read_seen(
     db: &impl Db,
-    select: Select<Entity>,
+    select: SelectColumns,
     changes: ConnectionChanges,
 ) -> Result<Vec<SeenBatch>, Error> {
     match changes {
@@ -251,10 +252,12 @@ async fn read_seen(
 
 /// How many batches the filter lets through.
 pub async fn count(db: &impl ConnectionTrait, scope: Scope, filter: &BatchFilter) -> Result<u64, Error> {
-    Ok(matching(scope, filter).count(db).await?)
+    let there = Entity::find().select_only().column(Column::Id).filter(Column::RemovedAt.is_null());
+    let all = there.filter(seen_in(scope, Column::TenantId)).filter(matching(filter));
+    Ok(all.count(db).await?)
 }
 
-fn matching(scope: Scope, filter: &BatchFilter) -> Select<Entity> {
+fn matching(filter: &BatchFilter) -> Condition {
     let BatchFilter {
         tenant_id,
         statuses,
@@ -270,7 +273,7 @@ fn matching(scope: Scope, filter: &BatchFilter) -> Select<Entity> {
             .add(Column::SourceConnectionId.eq(connection.uuid()))
             .add(Column::DestinationConnectionId.eq(connection.uuid()))
     });
-    let all = Condition::all()
+    Condition::all()
         .add_option(tenant_id.map(|tenant| Column::TenantId.eq(tenant.uuid())))
         .add_option(statuses)
         .add_option(source_connection_id.map(|connection| Column::SourceConnectionId.eq(connection.uuid())))
@@ -278,8 +281,7 @@ fn matching(scope: Scope, filter: &BatchFilter) -> Select<Entity> {
             destination_connection_id.map(|connection| Column::DestinationConnectionId.eq(connection.uuid())),
         )
         .add_option(schedule_id.map(|schedule| Column::ScheduleId.eq(schedule.uuid())))
-        .add_option(either);
-    seen(scope).filter(all)
+        .add_option(either)
 }
 
 /// Adds batches. `Duplicate` when an idempotency key was used before, `Reference` when a connection

@@ -1,16 +1,87 @@
 //! The columns of a row by their place, straight from the driver into what the domain has. Where a page
 //! has thousands of rows, to find each column by its name, to write a message for each NULL, and to copy
-//! a text that is only compared, costs more than the query.
+//! a text that is only compared, costs more than the query. Where it has few, it costs as much to put a list of columns
+//! together ([`SelectColumns`]).
 
-use std::{pin::pin, sync::Arc};
+use std::{
+    pin::pin,
+    sync::{Arc, LazyLock},
+};
 
 use futures_util::TryStreamExt;
 use sea_orm::{
-    DbErr, QueryResult, RuntimeErr, Statement, StatementBuilder,
+    ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait,
+    RuntimeErr, Statement, StatementBuilder,
+    sea_query::{Expr, Query, SelectStatement},
     sqlx::{Decode, Error as SqlxError, Postgres, Row, Sqlite, Type, postgres::PgRow, sqlite::SqliteRow},
 };
 
 use super::{Db, Error};
+
+/// A list of columns as SQL has it, put together once.
+pub type ColumnList = LazyLock<String>;
+
+/// These columns of a table, in this order.
+pub fn list<C: ColumnTrait, const N: usize>(columns: [C; N]) -> String {
+    let name = |column: C| {
+        let table = column.entity_name();
+        format!("\"{}\".\"{}\"", table.inner(), column.as_str())
+    };
+    columns.map(name).join(", ")
+}
+
+/// A SELECT of a list of columns from their table.
+#[derive(Debug)]
+pub struct SelectColumns(SelectStatement);
+
+impl SelectColumns {
+    /// Selects the columns from all rows of the table.
+    pub fn of(table: impl EntityTrait, columns: &'static ColumnList) -> Self {
+        let mut select = Query::select();
+        select.expr(Expr::cust(columns.as_str())).from(table);
+        Self(select)
+    }
+}
+
+impl QuerySelect for SelectColumns {
+    type QueryStatement = SelectStatement;
+
+    fn query(&mut self) -> &mut SelectStatement {
+        &mut self.0
+    }
+}
+
+impl QueryFilter for SelectColumns {
+    type QueryStatement = SelectStatement;
+
+    fn query(&mut self) -> &mut SelectStatement {
+        &mut self.0
+    }
+}
+
+impl QueryOrder for SelectColumns {
+    type QueryStatement = SelectStatement;
+
+    fn query(&mut self) -> &mut SelectStatement {
+        &mut self.0
+    }
+}
+
+impl QueryTrait for SelectColumns {
+    type QueryStatement = SelectStatement;
+
+    fn query(&mut self) -> &mut SelectStatement {
+        &mut self.0
+    }
+
+    fn as_query(&self) -> &SelectStatement {
+        &self.0
+    }
+
+    fn into_query(self) -> SelectStatement {
+        self.0
+    }
+}
 
 /// What both drivers can read. A text may be borrowed from the row.
 pub trait Column<'r>: Decode<'r, Postgres> + Type<Postgres> + Decode<'r, Sqlite> + Type<Sqlite> {}

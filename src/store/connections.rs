@@ -2,12 +2,12 @@
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter, QuerySelect, QueryTrait, Select, sea_query::UnionType, sqlx::types::Json,
+    QueryFilter, QuerySelect, QueryTrait, sea_query::UnionType, sqlx::types::Json,
 };
 
 use super::{
     Db, Error, Written,
-    columns::{Columns, read_all},
+    columns::{self, ColumnList, Columns, SelectColumns, read_all},
     keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
     tenants::{self, concurrency},
@@ -101,30 +101,32 @@ pub async fn page(
     page: &Page,
 ) -> Result<Vec<Connection>, Error> {
     let columns = SortColumns { field: None, id: Column::Id };
-    read_all(db, &keyset::cut(matching(scope, filter), page, columns).into_query(), connection).await
+    let select = keyset::cut(seen(scope).filter(matching(filter)), page, columns);
+    read_all(db, &select.into_query(), connection).await
 }
 
 /// How many connections the filter lets through.
 pub async fn count(db: &impl ConnectionTrait, scope: Scope, filter: &ConnectionFilter) -> Result<u64, Error> {
-    Ok(matching(scope, filter).count(db).await?)
+    let there = Entity::find().select_only().column(Column::Id).filter(seen_in(scope, Column::TenantId));
+    Ok(there.filter(matching(filter)).count(db).await?)
 }
 
-fn seen(scope: Scope) -> Select<Entity> {
-    Entity::find().select_only().columns(COLUMNS).filter(seen_in(scope, Column::TenantId))
+fn seen(scope: Scope) -> SelectColumns {
+    static LIST: ColumnList = ColumnList::new(|| columns::list(COLUMNS));
+    SelectColumns::of(Entity, &LIST).filter(seen_in(scope, Column::TenantId))
 }
 
-fn matching(scope: Scope, filter: &ConnectionFilter) -> Select<Entity> {
+fn matching(filter: &ConnectionFilter) -> Condition {
     let ConnectionFilter { tenant_id, provider, name, archived } = filter;
     let archived = archived.map(|archived| match archived {
         Archived::Yes => Column::ArchivedAt.is_not_null(),
         Archived::No => Column::ArchivedAt.is_null(),
     });
-    let all = Condition::all()
+    Condition::all()
         .add_option(tenant_id.map(|tenant| Column::TenantId.eq(tenant.uuid())))
         .add_option(provider.as_deref().map(|provider| Column::Provider.eq(provider)))
         .add_option(name.as_deref().map(|name| Column::Name.eq(name)))
-        .add_option(archived);
-    seen(scope).filter(all)
+        .add_option(archived)
 }
 
 /// What is to be written of a connection's credentials.

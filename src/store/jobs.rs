@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Select,
+    QueryOrder, QuerySelect, QueryTrait,
     prelude::DateTimeUtc,
     sea_query::{Expr, SelectStatement, SimpleExpr},
     sqlx::types::Json,
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     Db, Error, Written,
     batches::window,
-    columns::{Columns, for_each_row, read_all},
+    columns::{self, ColumnList, Columns, SelectColumns, for_each_row, read_all},
     keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
     ready,
@@ -73,12 +73,13 @@ pub(super) const COLUMNS: [Column; 25] = [
 ];
 
 /// Selects what [`job`] reads.
-pub(super) fn select() -> Select<Entity> {
-    Entity::find().select_only().columns(COLUMNS)
+pub(super) fn select() -> SelectColumns {
+    static LIST: ColumnList = ColumnList::new(|| columns::list(COLUMNS));
+    SelectColumns::of(Entity, &LIST)
 }
 
 /// Selects what [`whole_job`] reads.
-pub(super) fn select_whole() -> Select<Entity> {
+pub(super) fn select_whole() -> SelectColumns {
     select().column(Column::RequiredObjects)
 }
 
@@ -162,27 +163,30 @@ pub async fn of_batches(
 /// The rows of a page, in the order in which it is walked.
 pub async fn page(db: &impl Db, scope: Scope, filter: &JobFilter, page: &Page) -> Result<Vec<Job>, Error> {
     let columns = SortColumns { field: None, id: Column::Id };
-    read_all(db, &keyset::cut(matching(scope, filter), page, columns).into_query(), whole_job).await
+    let select = keyset::cut(select_whole().filter(matching(scope, filter)), page, columns);
+    read_all(db, &select.into_query(), whole_job).await
 }
 
 /// How many jobs the filter lets through.
 pub async fn count(db: &impl ConnectionTrait, scope: Scope, filter: &JobFilter) -> Result<u64, Error> {
-    Ok(matching(scope, filter).count(db).await?)
+    let all = Entity::find().select_only().column(Column::Id).filter(matching(scope, filter));
+    Ok(all.count(db).await?)
 }
 
-fn matching(scope: Scope, filter: &JobFilter) -> Select<Entity> {
+fn matching(scope: Scope, filter: &JobFilter) -> Condition {
     let JobFilter { tenant_id, batch_id, connection_id, statuses, job_type, object } = filter;
     let in_state =
         (!statuses.is_empty()).then(|| Column::Status.is_in(statuses.iter().map(|status| status.name())));
-    let all = Condition::all()
+    Condition::all()
+        .add(seen_in(scope, Column::TenantId))
         .add_option(tenant_id.map(|tenant| Column::TenantId.eq(tenant.uuid())))
         .add_option(batch_id.map(|batch| Column::BatchId.eq(batch.uuid())))
         .add_option(connection_id.map(|connection| Column::ConnectionId.eq(connection.uuid())))
         .add_option(in_state)
         .add_option(batches_with(statuses).map(|batches| Column::BatchId.in_subquery(batches)))
         .add_option(job_type.map(|job_type| Column::Type.eq(job_type.name())))
-        .add_option(object.as_deref().map(|object| Column::Object.eq(object)));
-    select_whole().filter(seen_in(scope, Column::TenantId)).filter(all).filter(of_batches_that_are_there())
+        .add_option(object.as_deref().map(|object| Column::Object.eq(object)))
+        .add(of_batches_that_are_there())
 }
 
 /// The batches that can have jobs in these states, where those are few among all: there is no index of the

@@ -1,8 +1,8 @@
 //! A page as WHERE, ORDER BY and LIMIT.
 
 use sea_orm::{
-    EntityTrait, Iden, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{Expr, ExprTrait, Order as SqlOrder, SimpleExpr, Value},
+    Iden, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, Order as SqlOrder, SelectStatement, SimpleExpr, Value},
 };
 
 use crate::domain::{
@@ -19,9 +19,9 @@ pub struct SortColumns<C> {
 }
 
 /// Cuts `page` out of `select`.
-pub fn cut<E, C>(select: Select<E>, page: &Page, columns: SortColumns<C>) -> Select<E>
+pub fn cut<S, C>(select: S, page: &Page, columns: SortColumns<C>) -> S
 where
-    E: EntityTrait,
+    S: QuerySelect + QueryFilter<QueryStatement = SelectStatement> + QueryOrder,
     C: sea_orm::ColumnTrait + Iden,
 {
     let columns: Vec<C> = columns.field.into_iter().chain([columns.id]).collect();

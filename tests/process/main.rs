@@ -522,6 +522,7 @@ fn migrate_says_what_the_database_has_and_lacks() {
             "m0018_backfills",
             "m0020_lanes",
             "m0021_retention",
+            "m0022_connection_changes",
         ];
         let listed = |word: &str| names.map(|name| format!("{word}  {name}\n")).concat();
         assert_eq!(migrate("status"), listed("pending"));

@@ -32,6 +32,7 @@ impl TestApp {
         let (store, statements, clock) = self.db_of_another().await;
         let limits = BatchLimits { jobs: 0, dependencies: 0 };
         let settings = Settings {
+            graph_cache: 0,
             limits,
             openness: Openness::ToNobody,
             issuer: None,
