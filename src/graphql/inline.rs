@@ -1,86 +1,131 @@
-//! Objects whose fields are usually at hand, written as JSON text without a future for each field.
+//! The fast way: objects whose fields are at hand, written as JSON text without a future for each field. How a type
+//! comes to it is told in [`super::fields`].
 //!
-//! What async-graphql does by itself is made for fields that wait: each gets a future on the heap, and
-//! all of an object's futures are driven together; every value becomes a node of a tree, and the tree
-//! becomes text. A page has some thousand objects that have everything in memory; there all that costs
-//! several times what the values cost. So an object in [`Inline`] or [`InlineList`] is first tried like
-//! this:
+//! An object in [`Inline`] or [`InlineList`] is first tried like this:
 //!
-//! 1. Its selection becomes a [`Plan`]: one step for each field, made once for the whole list. Each type
-//!    says by [`AtHand::field`] how a field of it is written.
+//! 1. Its selection becomes a [`Plan`]: one step for each field, made once for the whole list.
 //! 2. The plan is run over each object and writes into one buffer, [`Json`].
 //! 3. The executor carries the finished text as a `Value::Binary`, and [`Json::tree`] puts it into the
 //!    response.
 //!
-//! A plan knows fields, aliases, `__typename` and fragments on the very type. For what it does not know
-//! (a field that has to wait, an argument, a directive, a key that stands twice) there is no plan; and
-//! where a value is not at hand after all, running it ends with `None`. Then the whole object or list
-//! goes the ordinary way, and what is inside of it is tried by itself. Text can't be merged with
-//! anything, so what stands under a key that occurs twice always goes the ordinary way ([`selected_once`]).
-//!
-//! **To add a field to a type**, write its resolver, as ever. If its value needs no waiting, add a line
-//! to the type's [`AtHand::field`] too; without one, selections of the field go the ordinary way.
-//! `tests/api/ways_to_resolve.rs` compares the two ways; it finds fields without a selection of their
-//! own by itself.
+//! A plan knows fields with their arguments, aliases, `__typename`, and fragments on the type or on an interface of it.
+//! (The executor has cut out what `@skip` and `@include` leave out before anything runs.) For what it does not know (a
+//! field that has to wait, a key that stands twice) there is no plan; and where a value is not at hand after all,
+//! running it ends with `None`. Then the whole object or list goes the ordinary way, and what is inside of it is tried
+//! by itself. Text can't be merged with anything, so what stands under a key that occurs twice always goes the
+//! ordinary way ([`selected_once`]).
 
 use std::{borrow::Cow, collections::HashMap};
 
 use async_graphql::{
-    ContainerType, ContextSelectionSet, Name, OutputType, Positioned, QueryPathNode, QueryPathSegment,
-    ServerResult, Value,
+    ContainerType, ContextSelectionSet, InputType, Name, OutputType, Positioned, QueryPathNode,
+    QueryPathSegment, ServerResult, Value,
     parser::types::{Directive, Field, FragmentDefinition, Selection, SelectionSet, TypeCondition},
     registry::Registry,
 };
 
 use super::json::Json;
 
-/// Writes a field of an object; `None` when its value is not at hand.
-pub type Write<T> = Box<dyn for<'a> Fn(<T as AtHand>::View<'a>, &mut Json) -> Option<()>>;
-
-/// An object that can give values of its fields without waiting.
-pub trait AtHand: ContainerType + 'static {
-    /// What its fields are written from: borrowed, so that nothing is cloned or counted for one that is
-    /// only looked at.
+/// What the fields of an object are worked out from: borrowed, so that nothing is cloned or counted for one that is only
+/// looked at.
+pub trait Viewed: 'static {
+    /// What is looked at.
     type View<'a>: Copy;
 
     /// Itself.
     fn view(&self) -> Self::View<'_>;
+}
 
-    /// How a field is written; `None` when it has to wait, or is not known here.
+/// An object that can be had from its view, to be resolved in the ordinary way.
+pub trait Kept: Viewed {
+    /// The object that is looked at.
+    fn kept(view: Self::View<'_>) -> Self;
+}
+
+/// Views of objects that wrap one thing: a reference to that.
+macro_rules! viewed {
+    ($node:ident($shown:ty)) => {
+        impl $crate::graphql::inline::Viewed for $node {
+            type View<'a> = &'a $shown;
+
+            fn view(&self) -> &$shown {
+                &self.0
+            }
+        }
+
+        impl $crate::graphql::inline::Kept for $node {
+            fn kept(shown: &$shown) -> Self {
+                Self(shown.clone())
+            }
+        }
+    };
+}
+pub(super) use viewed;
+
+/// Writes a field of an object; `None` when its value is not at hand.
+pub type Write<T> = Box<dyn for<'a> Fn(<T as Viewed>::View<'a>, &mut Json) -> Option<()>>;
+
+/// An object that can give values of its fields without waiting. Implemented by [`super::fields`] alone.
+pub trait AtHand: Viewed + ContainerType {
+    /// How a field is written; `None` when it has to wait.
     fn field(asked: &Asked<'_>) -> Option<Write<Self>>;
+}
 
-    /// A field that is always at hand.
-    fn value(write: impl for<'a> Fn(Self::View<'a>, &mut Json) + 'static) -> Write<Self> {
-        Box::new(move |view, json| {
-            write(view, json);
-            Some(())
-        })
-    }
+/// What writes a field, with its type made known to the compiler.
+pub fn step<T: AtHand>(
+    write: impl for<'a> Fn(T::View<'a>, &mut Json) -> Option<()> + 'static,
+) -> Option<Write<T>> {
+    Some(Box::new(write))
+}
 
-    /// A field that may not be at hand, or that has parts which may not be.
-    fn part(write: impl for<'a> Fn(Self::View<'a>, &mut Json) -> Option<()> + 'static) -> Write<Self> {
-        Box::new(write)
-    }
+/// What the expression gives, or `None` where a `?` in it has found that something is not at hand.
+pub fn if_at_hand<T>(expression: impl FnOnce() -> Option<T>) -> Option<T> {
+    expression()
 }
 
 type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
-/// A field that is selected, without arguments.
+/// A field that is selected.
 pub struct Asked<'a> {
-    field: &'a Field,
-    fragments: &'a Fragments,
+    field: &'a Positioned<Field>,
+    ctx: &'a ContextSelectionSet<'a>,
 }
 
 impl Asked<'_> {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.field.name.node
+    /// Whether it is the field for which this identifier stands in Rust: `effective_since` for `effectiveSince`,
+    /// `r#type` for `type`.
+    pub fn is(&self, identifier: &str) -> bool {
+        stands_for(identifier, &self.field.node.name.node)
+    }
+
+    /// An argument of it; `None` when it is not as it has to be, which the ordinary way then says.
+    pub fn argument<T: InputType>(&self, identifier: &str) -> Option<T> {
+        let given = self.field.node.arguments.iter().find(|(name, _)| stands_for(identifier, &name.node));
+        let name = given.map_or(identifier, |(name, _)| &name.node);
+        self.ctx.with_field(self.field).param_value(name, None).ok().map(|(_, value)| value)
     }
 
     /// How its value is written, an object or a list of objects of this type.
     pub fn plan<T: AtHand>(&self) -> Option<Plan<T>> {
-        Plan::of(&self.field.selection_set.node, self.fragments)
+        Plan::of(&self.field.node.selection_set.node, self.ctx)
     }
+}
+
+fn stands_for(identifier: &str, name: &str) -> bool {
+    let mut name = name.bytes();
+    let mut after_underscore = false;
+    for byte in identifier.strip_prefix("r#").unwrap_or(identifier).bytes() {
+        if byte == b'_' {
+            after_underscore = true;
+            continue;
+        }
+        let expected = if after_underscore { byte.to_ascii_uppercase() } else { byte };
+        if name.next() != Some(expected) {
+            return false;
+        }
+        after_underscore = false;
+    }
+    name.next().is_none()
 }
 
 /// How objects of a type are written, with all that is selected of them.
@@ -94,43 +139,50 @@ struct Step<T: AtHand> {
 }
 
 impl<T: AtHand> Plan<T> {
-    fn of(set: &SelectionSet, fragments: &Fragments) -> Option<Self> {
+    fn of(set: &SelectionSet, ctx: &ContextSelectionSet<'_>) -> Option<Self> {
         let mut plan = Self(Vec::with_capacity(set.items.len()));
-        plan.add(set, fragments)?;
+        plan.add(set, ctx)?;
         Some(plan)
     }
 
-    fn add(&mut self, set: &SelectionSet, fragments: &Fragments) -> Option<()> {
+    fn add(&mut self, set: &SelectionSet, ctx: &ContextSelectionSet<'_>) -> Option<()> {
         for item in &set.items {
             match &item.node {
-                Selection::Field(field) => self.add_field(&field.node, fragments)?,
+                Selection::Field(field) => self.add_field(field, ctx)?,
                 Selection::FragmentSpread(spread) => {
                     none(&spread.node.directives)?;
-                    let fragment = &fragments.get(&spread.node.fragment_name.node)?.node;
+                    // `query_env` is not documented by async-graphql, which is pinned: there is no other way to the
+                    // fragments of an operation.
+                    let fragment = &ctx.query_env.fragments.get(&spread.node.fragment_name.node)?.node;
                     none(&fragment.directives)?;
-                    is_on::<T>(&fragment.type_condition)?;
-                    self.add(&fragment.selection_set.node, fragments)?;
+                    is_on::<T>(&fragment.type_condition, ctx)?;
+                    self.add(&fragment.selection_set.node, ctx)?;
                 }
                 Selection::InlineFragment(fragment) => {
                     none(&fragment.node.directives)?;
-                    fragment.node.type_condition.as_ref().map_or(Some(()), is_on::<T>)?;
-                    self.add(&fragment.node.selection_set.node, fragments)?;
+                    if let Some(condition) = &fragment.node.type_condition {
+                        is_on::<T>(condition, ctx)?;
+                    }
+                    self.add(&fragment.node.selection_set.node, ctx)?;
                 }
             }
         }
         Some(())
     }
 
-    fn add_field(&mut self, field: &Field, fragments: &Fragments) -> Option<()> {
-        none(&field.directives)?;
-        let key = &field.response_key().node;
-        if !field.arguments.is_empty() || self.0.iter().any(|step| step.response_key == *key) {
+    fn add_field(&mut self, field: &Positioned<Field>, ctx: &ContextSelectionSet<'_>) -> Option<()> {
+        none(&field.node.directives)?;
+        let key = &field.node.response_key().node;
+        if self.0.iter().any(|step| step.response_key == *key) {
             return None;
         }
-        let write = match field.name.node.as_str() {
-            "__typename" => T::value(|_, json| json.quoted(&T::type_name())),
-            _ => T::field(&Asked { field, fragments })?,
-        };
+        let write = match field.node.name.node.as_str() {
+            "__typename" => step::<T>(|_, json| {
+                json.quoted(&T::type_name());
+                Some(())
+            }),
+            _ => T::field(&Asked { field, ctx }),
+        }?;
         let comma = if self.0.is_empty() { "" } else { "," };
         self.0.push(Step { response_key: key.clone(), prefix: format!("{comma}\"{key}\":"), write });
         Some(())
@@ -161,19 +213,18 @@ fn none(directives: &[Positioned<Directive>]) -> Option<()> {
     directives.is_empty().then_some(())
 }
 
-fn is_on<T: OutputType>(condition: &Positioned<TypeCondition>) -> Option<()> {
-    (condition.node.on.node.as_str() == T::type_name()).then_some(())
+fn is_on<T: OutputType>(condition: &Positioned<TypeCondition>, ctx: &ContextSelectionSet<'_>) -> Option<()> {
+    let (name, condition) = (T::type_name(), condition.node.on.node.as_str());
+    let interfaces = || ctx.schema_env.registry.implements.get(&*name);
+    (name == condition || interfaces().is_some_and(|names| names.contains(condition))).then_some(())
 }
 
 /// The text of what stands here; `None` when it has to go the ordinary way.
-///
-/// `query_env` is not documented by async-graphql, which is pinned: there is no other way to the
-/// fragments of an operation.
 fn at_once<T: AtHand>(
     ctx: &ContextSelectionSet<'_>,
     write: impl FnOnce(&Plan<T>, &mut Json) -> Option<()>,
 ) -> Option<Value> {
-    let plan = Plan::of(&ctx.item.node, &ctx.query_env.fragments)?;
+    let plan = Plan::of(&ctx.item.node, ctx)?;
     let root = &ctx.query_env.operation.node.selection_set.node;
     selected_once(ctx.path_node.as_ref(), root, &ctx.query_env.fragments)?;
     let mut json = Json::default();

@@ -1,11 +1,7 @@
 //! JSON text, written from left to right into one buffer.
 
-use async_graphql::{Value, resolver_utils::EnumType};
-use chrono::{DateTime, SecondsFormat, Utc};
+use async_graphql::Value;
 use serde::Serialize;
-use type_safe_id::StaticType;
-
-use crate::domain::{id::Id, since::Since, text::Text};
 
 /// The text of a JSON value, or the beginning of one.
 #[derive(Debug, Default)]
@@ -28,43 +24,15 @@ impl Json {
         self.0.extend_from_slice(text.as_bytes());
     }
 
+    /// Characters of ASCII, as they are.
+    pub fn ascii(&mut self, text: &[u8]) {
+        self.0.extend_from_slice(text);
+    }
+
     /// Anything that serde knows how to write: texts, numbers, truth values.
     pub fn put<T: Serialize + ?Sized>(&mut self, value: &T) {
         // Neither a buffer nor what is written here can fail.
         serde_json::to_writer(&mut self.0, value).unwrap_or_default();
-    }
-
-    /// A value that may be missing.
-    pub fn nullable<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
-        match value {
-            Some(value) => write(self, value),
-            None => self.raw("null"),
-        }
-    }
-
-    /// The name of an enum's value.
-    pub fn choice<T: EnumType>(&mut self, value: T) {
-        let item = T::items().iter().find(|item| item.value == value);
-        self.nullable(item, |json, item| json.quoted(item.name));
-    }
-
-    /// An id.
-    pub fn id<K: StaticType>(&mut self, id: Id<K>) {
-        self.raw("\"");
-        self.raw(K::TYPE);
-        self.raw("_");
-        self.0.extend_from_slice(&id.suffix());
-        self.raw("\"");
-    }
-
-    /// A point in time, as the scalar `DateTime` has it.
-    pub fn time(&mut self, time: DateTime<Utc>) {
-        self.quoted(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true));
-    }
-
-    /// A point in time, as the scalar `Since` has it.
-    pub fn since(&mut self, since: Since) {
-        self.time(since.instant());
     }
 
     /// A text that has nothing to be escaped.
@@ -72,14 +40,6 @@ impl Json {
         self.raw("\"");
         self.raw(text);
         self.raw("\"");
-    }
-
-    /// A list of texts.
-    pub fn texts<const MAX: usize>(&mut self, texts: &[Text<MAX>]) {
-        self.list(texts, |json, text| {
-            json.put(&**text);
-            Some(())
-        });
     }
 
     /// A list; `None` when one of its items is given up.

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Object, Result, connection::PageInfo};
+use async_graphql::{Context, Object, Result};
 
 use super::{
     context::ContextExt,
     error::query_error,
-    inline::{Asked, AtHand, Inline, InlineList, Write},
+    fields::fields,
+    inline::{Kept, Viewed},
     types::{
         backfill::{BackfillNode, BackfillWindowNode},
         batch::BatchNode,
@@ -16,6 +17,7 @@ use super::{
         event::EventNode,
         firing::FiringNode,
         job::JobNode,
+        page_info::{Cursor, PageInfo},
         schedule::ScheduleNode,
         tenant::TenantNode,
         token::TokenNode,
@@ -31,7 +33,7 @@ use crate::domain::{
     id::ScheduleId,
     job::Job,
     list::{BatchFilter, ConnectionFilter, JobFilter, Order, ScheduleFilter},
-    page::{self, Keyed, Page, Slice},
+    page::{Keyed, Page, Slice},
     schedule::Schedule,
     tenant::Tenant,
     token::Token,
@@ -39,7 +41,7 @@ use crate::domain::{
 };
 
 /// What a node shows, which has a place in a list.
-pub trait Node: Clone + Send + Sync {
+pub trait Node: Viewed {
     /// What it shows.
     type Object: Keyed;
 
@@ -185,10 +187,10 @@ impl<N: Node> List<N> {
 
     fn page_info(&self) -> PageInfo {
         PageInfo {
-            has_previous_page: self.has_previous,
-            has_next_page: self.has_next,
-            start_cursor: self.edges().next().map(EdgeView::cursor),
-            end_cursor: self.edges().last().map(EdgeView::cursor),
+            has_previous: self.has_previous,
+            has_next: self.has_next,
+            start: self.edges().next().map(EdgeView::cursor),
+            end: self.edges().last().map(EdgeView::cursor),
         }
     }
 
@@ -229,115 +231,71 @@ impl<N> Clone for EdgeView<'_, N> {
 impl<N> Copy for EdgeView<'_, N> {}
 
 impl<N: Node> EdgeView<'_, N> {
-    fn cursor(self) -> String {
-        page::encode(&self.node.object().key(self.order), N::Object::LIST, self.order)
-    }
-}
-
-impl AtHand for PageInfo {
-    type View<'a> = &'a Self;
-
-    fn view(&self) -> &Self {
-        self
-    }
-
-    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-        Some(match asked.name() {
-            "hasPreviousPage" => Self::value(|page, json| json.put(&page.has_previous_page)),
-            "hasNextPage" => Self::value(|page, json| json.put(&page.has_next_page)),
-            "startCursor" => Self::value(|page, json| json.put(&page.start_cursor)),
-            "endCursor" => Self::value(|page, json| json.put(&page.end_cursor)),
-            _ => return None,
-        })
+    fn cursor(self) -> Cursor {
+        Cursor { key: self.node.object().key(self.order), list: N::Object::LIST, order: self.order }
     }
 }
 
 macro_rules! lists {
-    ($($connection:ident, $edge:ident, $node:ty, $what:literal;)*) => { $(
+    ($($connection:ident, $edge:ident, $node:ident, $what:literal;)*) => { $(
         #[doc = concat!("A page of a list of ", $what, ".")]
         pub struct $connection(pub List<$node>);
 
-        #[doc = concat!("A page of a list of ", $what, ".")]
-        #[Object]
-        impl $connection {
+        impl Viewed for $connection {
+            type View<'a> = &'a List<$node>;
+
+            fn view(&self) -> &List<$node> {
+                &self.0
+            }
+        }
+
+        fields! {
+            #[doc = concat!("A page of a list of ", $what, ".")]
+            #[Object]
+            $connection |list|;
+
             #[doc = concat!("The ", $what, " of this page, each with its cursor.")]
-            async fn edges(&self) -> InlineList<$edge> {
-                let edge = |EdgeView { node, order }: EdgeView<'_, $node>| $edge { node: node.clone(), order };
-                InlineList(self.0.edges().map(edge).collect())
-            }
+            list edges: $edge = list.edges();
+
             #[doc = concat!("The ", $what, " of this page, for who needs no cursor of each.")]
-            async fn nodes(&self) -> InlineList<$node> {
-                InlineList(self.0.nodes.clone())
-            }
+            list nodes: $node = list.nodes.iter().map(Viewed::view);
+
             /// Where this page lies in the list.
-            async fn page_info(&self) -> Inline<PageInfo> {
-                Inline(self.0.page_info())
-            }
+            object page_info: PageInfo = list.page_info();
+
             #[doc = concat!("How many ", $what, " the whole list has. Counted only when it is selected.")]
             async fn total_count(&self, ctx: &Context<'_>) -> Result<i32> {
                 self.0.total_count(ctx).await
             }
         }
 
-        impl AtHand for $connection {
-            type View<'a> = &'a List<$node>;
-
-            fn view(&self) -> &List<$node> {
-                &self.0
-            }
-
-            fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-                Some(match asked.name() {
-                    "edges" => {
-                        let plan = asked.plan::<$edge>()?;
-                        Self::part(move |list, json| plan.write_list(list.edges(), json))
-                    }
-                    "nodes" => {
-                        let plan = asked.plan::<$node>()?;
-                        Self::part(move |list, json| plan.write_list(list.nodes.iter().map(AtHand::view), json))
-                    }
-                    "pageInfo" => {
-                        let plan = asked.plan::<PageInfo>()?;
-                        Self::part(move |list, json| plan.write(&list.page_info(), json))
-                    }
-                    _ => return None,
-                })
-            }
-        }
-
         #[doc = concat!("One of a list of ", $what, ", with its cursor.")]
         pub struct $edge { node: $node, order: Order }
 
-        impl AtHand for $edge {
+        impl Viewed for $edge {
             type View<'a> = EdgeView<'a, $node>;
 
             fn view(&self) -> EdgeView<'_, $node> {
                 EdgeView { node: &self.node, order: self.order }
             }
+        }
 
-            fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-                Some(match asked.name() {
-                    "cursor" => Self::value(|edge, json| json.put(&edge.cursor())),
-                    "node" => {
-                        let plan = asked.plan::<$node>()?;
-                        Self::part(move |edge, json| plan.write(edge.node.view(), json))
-                    }
-                    _ => return None,
-                })
+        impl Kept for $edge {
+            fn kept(EdgeView { node, order }: EdgeView<'_, $node>) -> Self {
+                Self { node: node.clone(), order }
             }
         }
 
-        #[doc = concat!("One of a list of ", $what, ", with its cursor.")]
-        #[Object(serial)]
-        impl $edge {
+        fields! {
+            #[doc = concat!("One of a list of ", $what, ", with its cursor.")]
+            #[Object(serial)]
+            $edge |edge|;
+
             /// Where it stands in the list: pass it as `after` or `before`.
-            async fn cursor(&self) -> String {
-                self.view().cursor()
-            }
+            value cursor: Cursor = edge.cursor();
+
             /// What stands there.
-            async fn node(&self) -> Inline<$node> {
-                Inline(self.node.clone())
-            }
+            object node: $node = edge.node.view();
         }
     )* };
 }

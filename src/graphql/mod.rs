@@ -4,8 +4,10 @@
 mod context;
 mod documents;
 mod error;
+mod fields;
 mod inline;
 mod json;
+mod leaf;
 mod lists;
 mod loaders;
 mod lookahead;

@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, InputObject, Object, Result, SimpleObject};
 
 use super::{batch::BatchNode, schedule::ScheduleNode, tenant::TenantNode};
 use crate::{
     domain::{
         backfill::{self, Backfill, BackfillState, BackfillWindow},
         batch::Watermarks,
+        id::BackfillId,
         list::Order,
         page::{ListKind, Page, PageArgs},
     },
     graphql::{
         context::ContextExt,
         error::{UserError, bad_argument, query_error},
-        inline::{Asked, AtHand, Inline, Write},
-        json::Json,
+        fields::fields,
+        inline::{Inline, viewed},
+        leaf::choices,
         lists::{BackfillWindowConnection, Counted, List},
         loaders::{GraphKey, WindowCountsKey},
         lookahead,
@@ -106,15 +108,18 @@ pub struct BackfillWindowFilter {
 #[derive(Clone)]
 pub struct BackfillNode(pub Arc<Backfill>);
 
-/// A schedule's template, run once for each window of a stretch of time. The batch of a window asks for all data from
-/// `since` to `until`, and deletes nothing; what the template and its jobs say of `since`, `updatedSince` and `allowDelete`
-/// does not count. To pause the schedule does not pause its backfills; to remove it cancels and removes them.
-#[Object(name = "Backfill")]
-impl BackfillNode {
+viewed!(BackfillNode(Arc<Backfill>));
+choices!(BackfillOrder, BackfillStatus, BackfillWindowStatus);
+
+fields! {
+    /// A schedule's template, run once for each window of a stretch of time. The batch of a window asks for all data from
+    /// `since` to `until`, and deletes nothing; what the template and its jobs say of `since`, `updatedSince` and `allowDelete`
+    /// does not count. To pause the schedule does not pause its backfills; to remove it cancels and removes them.
+    #[Object(name = "Backfill")]
+    BackfillNode |backfill|;
+
     /// Its id.
-    pub async fn id(&self) -> ID {
-        self.0.id.to_string().into()
-    }
+    value id: BackfillId = backfill.id;
 
     /// The tenant it belongs to.
     async fn tenant(&self, ctx: &Context<'_>) -> Result<Option<TenantNode>> {
@@ -127,61 +132,41 @@ impl BackfillNode {
     }
 
     /// Where its first window begins.
-    async fn from(&self) -> Since {
-        self.0.windows.from.into()
-    }
+    value from: Since = backfill.windows.from.into();
 
     /// Where its last window ends.
-    async fn to(&self) -> Since {
-        self.0.windows.to.into()
-    }
+    value to: Since = backfill.windows.to.into();
 
     /// How long a window is, by the calendar: an ISO 8601 duration.
-    async fn step(&self) -> String {
-        self.0.windows.step.to_string()
-    }
+    value step: String = backfill.windows.step.to_string();
 
     /// By whose clocks the steps go: the time zone that the schedule had when the backfill was made.
-    async fn time_zone(&self) -> &str {
-        self.0.windows.zone.name()
-    }
+    value time_zone: &str = backfill.windows.zone.name();
 
     /// In which order its windows are begun.
-    async fn order(&self) -> BackfillOrder {
-        self.0.order.into()
-    }
+    value order: BackfillOrder = backfill.order.into();
 
     /// How many of its batches are under way at the most.
-    async fn max_parallel(&self) -> u32 {
-        self.0.max_parallel
-    }
+    value max_parallel: u32 = backfill.max_parallel;
 
     /// The priority of its batches: lower than the schedule's was, so that live batches go first.
-    async fn priority(&self) -> i32 {
-        self.0.priority
-    }
+    value priority: i32 = backfill.priority;
 
     /// Whether the watermarks of the schedule move once all of its windows have succeeded. Else they stay where they are.
-    async fn advance_watermark(&self) -> bool {
-        self.0.watermarks == Watermarks::Move
-    }
+    value advance_watermark: bool = backfill.watermarks == Watermarks::Move;
 
     /// Where it stands.
-    async fn status(&self) -> BackfillStatus {
-        self.0.state.status().into()
-    }
+    value status: BackfillStatus = backfill.state.status().into();
 
     /// Since when it is paused; null: it is not.
-    async fn paused_at(&self) -> Option<DateTime> {
-        match self.0.state {
-            BackfillState::Paused { since, .. } => Some(DateTime(since)),
-            BackfillState::Running
-            | BackfillState::Canceling
-            | BackfillState::Succeeded { .. }
-            | BackfillState::Failed { .. }
-            | BackfillState::Canceled { .. } => None,
-        }
-    }
+    value paused_at: Option<DateTime> = match backfill.state {
+        BackfillState::Paused { since, .. } => Some(DateTime(since)),
+        BackfillState::Running
+        | BackfillState::Canceling
+        | BackfillState::Succeeded { .. }
+        | BackfillState::Failed { .. }
+        | BackfillState::Canceled { .. } => None,
+    };
 
     /// What was wrong with the template, each with its place there, if that is why it is paused. Mend it and resume.
     async fn user_errors(&self) -> Vec<UserError> {
@@ -225,29 +210,19 @@ impl BackfillNode {
     }
 
     /// Rises with every change of it, but not with its windows.
-    async fn version(&self) -> i32 {
-        self.0.version
-    }
+    value version: i32 = backfill.version;
 
     /// When it was made.
-    async fn created_at(&self) -> DateTime {
-        DateTime(self.0.created_at)
-    }
+    value created_at: DateTime = DateTime(backfill.created_at);
 
     /// When its first window was begun.
-    async fn started_at(&self) -> Option<DateTime> {
-        self.0.started_at.map(DateTime)
-    }
+    value started_at: Option<DateTime> = backfill.started_at.map(DateTime);
 
     /// When its last window ended.
-    async fn ended_at(&self) -> Option<DateTime> {
-        self.0.state.ended_at().map(DateTime)
-    }
+    value ended_at: Option<DateTime> = backfill.state.ended_at().map(DateTime);
 
     /// When it was last changed: made, steered or ended.
-    async fn updated_at(&self) -> DateTime {
-        DateTime(self.0.updated_at)
-    }
+    value updated_at: DateTime = DateTime(backfill.updated_at);
 }
 
 /// The page of windows that somebody asks for.
@@ -264,76 +239,29 @@ pub fn window_nodes(windows: Vec<BackfillWindow>) -> Vec<BackfillWindowNode> {
 #[derive(Clone)]
 pub struct BackfillWindowNode(pub BackfillWindow);
 
-/// A window of a backfill: a stretch of the data, and the batch that asks for it.
-#[Object(name = "BackfillWindow")]
-impl BackfillWindowNode {
+viewed!(BackfillWindowNode(BackfillWindow));
+
+fields! {
+    /// A window of a backfill: a stretch of the data, and the batch that asks for it.
+    #[Object(name = "BackfillWindow")]
+    BackfillWindowNode |window|;
+
     /// Its place among the windows of the backfill, from 0, the earliest first.
-    async fn index(&self) -> u32 {
-        self.0.stretch.index
-    }
+    value index: u32 = window.stretch.index;
 
     /// The earliest point of the data in it.
-    async fn since(&self) -> Since {
-        self.0.stretch.since.into()
-    }
+    value since: Since = window.stretch.since.into();
 
     /// The earliest point after it.
-    async fn until(&self) -> Since {
-        self.0.stretch.until.into()
-    }
+    value until: Since = window.stretch.until.into();
 
     /// Where it stands.
-    async fn status(&self) -> BackfillWindowStatus {
-        self.0.status.into()
-    }
+    value status: BackfillWindowStatus = window.status.into();
 
     /// Its batch; null: it was not begun, or the batch was removed since.
     async fn batch(&self, ctx: &Context<'_>) -> Result<Option<BatchNode>> {
         let Some(batch) = self.0.batch_id else { return Ok(None) };
         let parts = lookahead::parts_of_batch(&ctx.look_ahead());
         Ok(ctx.load(GraphKey(batch, parts)).await?.map(BatchNode))
-    }
-}
-
-impl AtHand for BackfillNode {
-    type View<'a> = &'a Backfill;
-
-    fn view(&self) -> &Backfill {
-        &self.0
-    }
-
-    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-        Some(match asked.name() {
-            "id" => Self::value(|backfill, json| json.id(backfill.id)),
-            "from" => Self::value(|backfill, json| json.since(backfill.windows.from)),
-            "to" => Self::value(|backfill, json| json.since(backfill.windows.to)),
-            "maxParallel" => Self::value(|backfill, json| json.put(&backfill.max_parallel)),
-            "priority" => Self::value(|backfill, json| json.put(&backfill.priority)),
-            "status" => {
-                Self::value(|backfill, json| json.choice(BackfillStatus::from(backfill.state.status())))
-            }
-            "version" => Self::value(|backfill, json| json.put(&backfill.version)),
-            "createdAt" => Self::value(|backfill, json| json.time(backfill.created_at)),
-            "endedAt" => Self::value(|backfill, json| json.nullable(backfill.state.ended_at(), Json::time)),
-            _ => return None,
-        })
-    }
-}
-
-impl AtHand for BackfillWindowNode {
-    type View<'a> = &'a BackfillWindow;
-
-    fn view(&self) -> &BackfillWindow {
-        &self.0
-    }
-
-    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-        Some(match asked.name() {
-            "index" => Self::value(|window, json| json.put(&window.stretch.index)),
-            "since" => Self::value(|window, json| json.since(window.stretch.since)),
-            "until" => Self::value(|window, json| json.since(window.stretch.until)),
-            "status" => Self::value(|window, json| json.choice(BackfillWindowStatus::from(window.status))),
-            _ => return None,
-        })
     }
 }

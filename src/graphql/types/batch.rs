@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, InputObject, Object, Result};
 
 use super::{
     backfill::BackfillNode,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     domain::{
         batch,
-        id::ConnectionId,
+        id::BatchId,
         job::{self, Job},
         page::PageArgs,
         plan::BatchPlan,
@@ -24,8 +24,9 @@ use crate::{
     graphql::{
         context::ContextExt,
         error::gone,
-        inline::{Asked, AtHand, Inline, InlineList, Write},
-        json::Json,
+        fields::fields,
+        inline::{Inline, Kept, Viewed, viewed},
+        leaf::choices,
         lists::EventConnection,
         loaders::GraphKey,
         query::event_list,
@@ -37,6 +38,9 @@ use crate::{
 /// The GraphQL type `Batch`.
 #[derive(Clone)]
 pub struct BatchNode(pub Arc<BatchGraph>);
+
+viewed!(BatchNode(Arc<BatchGraph>));
+choices!(BatchStatus, BatchTrigger, FailurePolicy);
 
 /// Where a batch stands.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,63 +105,82 @@ impl BatchJobFilter {
     }
 }
 
-/// How many jobs of a batch are in each state.
-#[derive(SimpleObject)]
-#[graphql(serial)]
-pub struct JobCounts {
+/// The GraphQL type `JobCounts`.
+pub struct JobCounts(job::JobCounts);
+
+impl Viewed for JobCounts {
+    type View<'a> = job::JobCounts;
+
+    fn view(&self) -> job::JobCounts {
+        self.0
+    }
+}
+
+impl Kept for JobCounts {
+    fn kept(counts: job::JobCounts) -> Self {
+        Self(counts)
+    }
+}
+
+fields! {
+    /// How many jobs of a batch are in each state.
+    #[Object(serial)]
+    JobCounts |counts|;
+
     /// All jobs.
-    total: u32,
+    value total: u32 = counts.total();
+
     /// Those for which a required object is not there yet.
-    blocked: u32,
+    value blocked: u32 = counts.blocked;
+
     /// Those that may be claimed.
-    ready: u32,
+    value ready: u32 = counts.ready;
+
     /// Those that a worker runs.
-    running: u32,
+    value running: u32 = counts.running;
+
     /// Those that succeeded.
-    succeeded: u32,
+    value succeeded: u32 = counts.succeeded;
+
     /// Those that failed for good.
-    failed: u32,
+    value failed: u32 = counts.failed;
+
     /// Those for which a required object can no longer arrive.
-    skipped: u32,
+    value skipped: u32 = counts.skipped;
+
     /// Those that were canceled.
-    canceled: u32,
+    value canceled: u32 = counts.canceled;
 }
 
-impl From<job::JobCounts> for JobCounts {
-    fn from(counts: job::JobCounts) -> Self {
-        let job::JobCounts { blocked, ready, running, succeeded, failed, skipped, canceled } = counts;
-        Self { total: counts.total(), blocked, ready, running, succeeded, failed, skipped, canceled }
+/// The batch with these parts: as it was fetched, if they are there, else loaded now.
+async fn with(graph: &Arc<BatchGraph>, ctx: &Context<'_>, parts: Parts) -> Result<BatchNode> {
+    if graph.has(parts) {
+        return Ok(BatchNode(graph.clone()));
     }
+    let loaded = ctx.load(GraphKey(graph.batch.id, parts)).await?;
+    // Parts of another definition than the one whose fields are shown beside them won't do.
+    let loaded = loaded.filter(|loaded| loaded.batch.revision == graph.batch.revision);
+    loaded.map(BatchNode).ok_or_else(|| gone("batch"))
 }
 
-impl BatchNode {
-    /// The batch with these parts: as it was fetched, if they are there, else loaded now.
-    async fn with(&self, ctx: &Context<'_>, parts: Parts) -> Result<Arc<BatchGraph>> {
-        let graph = &self.0;
-        if graph.has(parts) {
-            return Ok(graph.clone());
-        }
-        let loaded = ctx.load(GraphKey(graph.batch.id, parts)).await?;
-        // Parts of another definition than the one whose fields are shown beside them won't do.
-        loaded.filter(|loaded| loaded.batch.revision == graph.batch.revision).ok_or_else(|| gone("batch"))
-    }
-
-    async fn connection(&self, ctx: &Context<'_>, id: ConnectionId) -> Result<Inline<ConnectionNode>> {
-        Ok(Inline(match self.0.connections.get(&id) {
-            Some(connection) => ConnectionNode(connection.clone()),
-            None => load_connection(ctx, id).await?,
-        }))
-    }
+/// Its jobs that the filter lets through, if they were fetched.
+fn jobs_of<'a>(
+    graph: &'a Arc<BatchGraph>,
+    filter: Option<&BatchJobFilter>,
+) -> Option<impl Iterator<Item = JobView<'a>>> {
+    let jobs = graph.jobs.as_ref()?.iter();
+    let wanted = jobs.filter(move |job| filter.is_none_or(|filter| filter.matches(job)));
+    Some(wanted.map(move |job| JobView { job, graph: Some(graph) }))
 }
 
-/// One run: from which source connection, into which destination connection, since when, and which
-/// jobs.
-#[Object(name = "Batch")]
-impl BatchNode {
+fields! {
+    /// One run: from which source connection, into which destination connection, since when, and which
+    /// jobs.
+    #[Object(name = "Batch")]
+    BatchNode |graph, ctx|;
+
     /// Its id.
-    pub async fn id(&self) -> ID {
-        self.0.batch.id.to_string().into()
-    }
+    value id: BatchId = graph.batch.id;
 
     /// The tenant it belongs to.
     async fn tenant(&self, ctx: &Context<'_>) -> Result<Inline<TenantNode>> {
@@ -181,71 +204,47 @@ impl BatchNode {
     }
 
     /// What made it.
-    async fn trigger(&self) -> BatchTrigger {
-        self.0.batch.origin.trigger().into()
-    }
+    value trigger: BatchTrigger = graph.batch.origin.trigger().into();
 
     /// Where the data comes from: what its extracts use, unless they name their own.
-    async fn source_connection(&self, ctx: &Context<'_>) -> Result<Inline<ConnectionNode>> {
-        self.connection(ctx, self.0.batch.source_connection_id).await
-    }
+    object source_connection: ConnectionNode = graph.connections.get(&graph.batch.source_connection_id)?,
+        else load_connection(ctx, graph.batch.source_connection_id);
 
     /// Where the data goes: what its loads use, unless they name their own.
-    async fn destination_connection(&self, ctx: &Context<'_>) -> Result<Inline<ConnectionNode>> {
-        self.connection(ctx, self.0.batch.destination_connection_id).await
-    }
+    object destination_connection: ConnectionNode =
+        graph.connections.get(&graph.batch.destination_connection_id)?,
+        else load_connection(ctx, graph.batch.destination_connection_id);
 
     /// The earliest point in the data that is asked for.
-    async fn since(&self) -> Option<Since> {
-        self.0.batch.window.since.map(Since::from)
-    }
+    value since: Option<Since> = graph.batch.window.since.map(Since::from);
 
     /// The earliest point in the data that is not asked for any more; null: all that there is.
-    async fn until(&self) -> Option<Since> {
-        self.0.batch.until.map(Since::from)
-    }
+    value until: Option<Since> = graph.batch.until.map(Since::from);
 
     /// Only records changed after this point are asked for, whatever dates they bear.
-    async fn updated_since(&self) -> Option<Since> {
-        self.0.batch.window.updated_since.map(Since::from)
-    }
+    value updated_since: Option<Since> = graph.batch.window.updated_since.map(Since::from);
 
     /// Where it stands.
-    async fn status(&self) -> BatchStatus {
-        self.0.batch.state.status().into()
-    }
+    value status: BatchStatus = graph.batch.state.status().into();
 
     /// The higher, the earlier its jobs are claimed; from -1000 to 1000.
-    async fn priority(&self) -> i32 {
-        self.0.batch.priority
-    }
+    value priority: i32 = graph.batch.priority;
 
     /// What becomes of the rest when one of its jobs fails for good.
-    async fn failure_policy(&self) -> FailurePolicy {
-        self.0.batch.failure_policy.into()
-    }
+    value failure_policy: FailurePolicy = graph.batch.failure_policy.into();
 
     /// Its jobs, in the order given at creation.
-    async fn jobs(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Which of them.")] filter: Option<BatchJobFilter>,
-    ) -> Result<InlineList<JobNode>> {
-        let graph = self.with(ctx, Parts { jobs: true, ..Parts::default() }).await?;
-        let jobs = graph.jobs.iter().flatten();
-        let wanted = jobs.filter(|job| filter.as_ref().is_none_or(|filter| filter.matches(job)));
-        Ok(InlineList(wanted.map(|job| JobNode::member(job, &graph)).collect()))
-    }
+    list jobs(#[graphql(desc = "Which of them.")] filter: Option<BatchJobFilter>): JobNode =
+        jobs_of(graph, filter.as_ref())?,
+        after with(graph, ctx, Parts { jobs: true, ..Parts::default() });
 
     /// How many of its jobs are in each state.
-    async fn job_counts(&self, ctx: &Context<'_>) -> Result<JobCounts> {
-        let graph = self.with(ctx, Parts { counts: true, ..Parts::default() }).await?;
-        Ok(graph.counts().unwrap_or_default().into())
-    }
+    object job_counts: JobCounts = graph.counts()?,
+        after with(graph, ctx, Parts { counts: true, ..Parts::default() });
 
     /// The order in which its jobs can run.
     async fn plan(&self, ctx: &Context<'_>) -> Result<PlanNode> {
-        let graph = self.with(ctx, Parts::JOB_GRAPH).await?;
+        let BatchNode(graph) = with(&self.0, ctx, Parts::JOB_GRAPH).await?;
         let plan = match (&graph.jobs, &graph.edges) {
             (Some(jobs), Some(edges)) => BatchPlan::of_stored(&graph.batch, jobs, edges),
             _ => BatchPlan::default(),
@@ -271,109 +270,18 @@ impl BatchNode {
     }
 
     /// When it was made.
-    async fn created_at(&self) -> DateTime {
-        DateTime(self.0.batch.created_at)
-    }
+    value created_at: DateTime = DateTime(graph.batch.created_at);
 
     /// When its first job started.
-    async fn started_at(&self) -> Option<DateTime> {
-        self.0.batch.state.started_at().map(DateTime)
-    }
+    value started_at: Option<DateTime> = graph.batch.state.started_at().map(DateTime);
 
     /// When its last job ended.
-    async fn finished_at(&self) -> Option<DateTime> {
-        self.0.batch.state.finished_at().map(DateTime)
-    }
+    value finished_at: Option<DateTime> = graph.batch.state.finished_at().map(DateTime);
 
     /// When it was last changed; exact to a second while its jobs run.
-    async fn updated_at(&self) -> DateTime {
-        DateTime(self.0.batch.updated_at)
-    }
+    value updated_at: DateTime = DateTime(graph.batch.updated_at);
 
     /// Rises with every change of it or of one of its jobs. Pass it back when you change the batch, so
     /// that you don't undo what somebody else did meanwhile.
-    async fn version(&self) -> i32 {
-        self.0.batch.version
-    }
-}
-
-impl AtHand for BatchNode {
-    type View<'a> = &'a Arc<BatchGraph>;
-
-    fn view(&self) -> &Arc<BatchGraph> {
-        &self.0
-    }
-
-    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-        Some(match asked.name() {
-            "id" => Self::value(|graph, json| json.id(graph.batch.id)),
-            "sourceConnection" => Self::connection_field(asked, |graph| graph.batch.source_connection_id)?,
-            "destinationConnection" => {
-                Self::connection_field(asked, |graph| graph.batch.destination_connection_id)?
-            }
-            "since" => Self::value(|graph, json| json.nullable(graph.batch.window.since, Json::since)),
-            "until" => Self::value(|graph, json| json.nullable(graph.batch.until, Json::since)),
-            "updatedSince" => {
-                Self::value(|graph, json| json.nullable(graph.batch.window.updated_since, Json::since))
-            }
-            "status" => Self::value(|graph, json| json.choice(BatchStatus::from(graph.batch.state.status()))),
-            "trigger" => {
-                Self::value(|graph, json| json.choice(BatchTrigger::from(graph.batch.origin.trigger())))
-            }
-            "priority" => Self::value(|graph, json| json.put(&graph.batch.priority)),
-            "failurePolicy" => {
-                Self::value(|graph, json| json.choice(FailurePolicy::from(graph.batch.failure_policy)))
-            }
-            "jobs" => {
-                let plan = asked.plan::<JobNode>()?;
-                Self::part(move |graph, json| {
-                    let jobs = graph.jobs.as_ref()?.iter();
-                    plan.write_list(jobs.map(|job| JobView { job, graph: Some(graph) }), json)
-                })
-            }
-            "jobCounts" => {
-                let plan = asked.plan::<JobCounts>()?;
-                Self::part(move |graph, json| plan.write(&graph.counts()?.into(), json))
-            }
-            "createdAt" => Self::value(|graph, json| json.time(graph.batch.created_at)),
-            "startedAt" => {
-                Self::value(|graph, json| json.nullable(graph.batch.state.started_at(), Json::time))
-            }
-            "finishedAt" => {
-                Self::value(|graph, json| json.nullable(graph.batch.state.finished_at(), Json::time))
-            }
-            "updatedAt" => Self::value(|graph, json| json.time(graph.batch.updated_at)),
-            "version" => Self::value(|graph, json| json.put(&graph.batch.version)),
-            _ => return None,
-        })
-    }
-}
-
-impl AtHand for JobCounts {
-    type View<'a> = &'a Self;
-
-    fn view(&self) -> &Self {
-        self
-    }
-
-    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-        Some(match asked.name() {
-            "total" => Self::value(|counts, json| json.put(&counts.total)),
-            "blocked" => Self::value(|counts, json| json.put(&counts.blocked)),
-            "ready" => Self::value(|counts, json| json.put(&counts.ready)),
-            "running" => Self::value(|counts, json| json.put(&counts.running)),
-            "succeeded" => Self::value(|counts, json| json.put(&counts.succeeded)),
-            "failed" => Self::value(|counts, json| json.put(&counts.failed)),
-            "skipped" => Self::value(|counts, json| json.put(&counts.skipped)),
-            "canceled" => Self::value(|counts, json| json.put(&counts.canceled)),
-            _ => return None,
-        })
-    }
-}
-
-impl BatchNode {
-    fn connection_field(asked: &Asked<'_>, id: fn(&BatchGraph) -> ConnectionId) -> Option<Write<Self>> {
-        let plan = asked.plan::<ConnectionNode>()?;
-        Some(Self::part(move |graph, json| plan.write(graph.connections.get(&id(graph))?, json)))
-    }
+    value version: i32 = graph.batch.version;
 }

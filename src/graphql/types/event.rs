@@ -10,16 +10,12 @@ use super::{
 };
 use crate::{
     domain::{
-        event::{self, Actor, Event, NewEvent},
+        event::{self, Actor, Event},
         id::{BackfillId, BatchId, JobId, ScheduleId, TenantId},
         problem::{At, Problem, keep},
     },
     graphql::{
-        context::ContextExt,
-        inline::{Asked, AtHand, Write},
-        json::Json,
-        loaders::GraphKey,
-        lookahead,
+        context::ContextExt, fields::fields, inline::viewed, leaf::choices, loaders::GraphKey, lookahead,
         scalar::DateTime,
     },
 };
@@ -150,18 +146,19 @@ impl From<&Actor> for ActorNode {
 #[derive(Clone)]
 pub struct EventNode(pub Arc<Event>);
 
-/// One change of state: what, when, by whom. Never edited, and there even when the batch is gone.
-#[Object(name = "Event")]
-impl EventNode {
+viewed!(EventNode(Arc<Event>));
+choices!(EventKind, ActorKind);
+
+fields! {
+    /// One change of state: what, when, by whom. Never edited, and there even when the batch is gone.
+    #[Object(name = "Event")]
+    EventNode |it|;
+
     /// What has changed.
-    async fn kind(&self) -> EventKind {
-        self.0.event.change.kind().into()
-    }
+    value kind: EventKind = it.event.change.kind().into();
 
     /// When it changed.
-    async fn at(&self) -> DateTime {
-        DateTime(self.0.event.at)
-    }
+    value at: DateTime = DateTime(it.event.at);
 
     /// Who caused it.
     async fn actor(&self) -> ActorNode {
@@ -169,9 +166,7 @@ impl EventNode {
     }
 
     /// The id of the tenant of what it is about.
-    async fn tenant_id(&self) -> ID {
-        self.0.event.tenant_id.to_string().into()
-    }
+    value tenant_id: TenantId = it.event.tenant_id;
 
     /// The tenant of what it is about; null when it was removed since.
     async fn tenant(&self, ctx: &Context<'_>) -> Result<Option<TenantNode>> {
@@ -179,9 +174,7 @@ impl EventNode {
     }
 
     /// The id of the batch, if it is about one or a job of one.
-    async fn batch_id(&self) -> Option<ID> {
-        self.0.event.subject.batch().map(|batch| batch.to_string().into())
-    }
+    value batch_id: Option<BatchId> = it.event.subject.batch();
 
     /// The batch as it is now, if it is about one or a job of one; null when it was removed since.
     async fn batch(&self, ctx: &Context<'_>) -> Result<Option<BatchNode>> {
@@ -191,9 +184,7 @@ impl EventNode {
     }
 
     /// The id of the schedule, if it is about one or a backfill of one.
-    async fn schedule_id(&self) -> Option<ID> {
-        self.0.event.subject.schedule().map(|schedule| schedule.to_string().into())
-    }
+    value schedule_id: Option<ScheduleId> = it.event.subject.schedule();
 
     /// The schedule as it is now, if it is about one or a backfill of one; null when it was removed since.
     async fn schedule(&self, ctx: &Context<'_>) -> Result<Option<ScheduleNode>> {
@@ -202,9 +193,7 @@ impl EventNode {
     }
 
     /// The id of the backfill, if it is about one.
-    async fn backfill_id(&self) -> Option<ID> {
-        self.0.event.subject.backfill().map(|backfill| backfill.to_string().into())
-    }
+    value backfill_id: Option<BackfillId> = it.event.subject.backfill();
 
     /// The backfill as it is now, if it is about one; null when it was removed since.
     async fn backfill(&self, ctx: &Context<'_>) -> Result<Option<BackfillNode>> {
@@ -213,9 +202,7 @@ impl EventNode {
     }
 
     /// The id of the job, if it is about one.
-    async fn job_id(&self) -> Option<ID> {
-        self.0.event.subject.job().map(|job| job.to_string().into())
-    }
+    value job_id: Option<JobId> = it.event.subject.job();
 
     /// The job as it is now, if the event is about one; null when it was removed since.
     async fn job(&self, ctx: &Context<'_>) -> Result<Option<JobNode>> {
@@ -226,9 +213,7 @@ impl EventNode {
     }
 
     /// The number of the attempt, if it is about one.
-    async fn attempt(&self) -> Option<i32> {
-        self.0.event.change.attempt()
-    }
+    value attempt: Option<i32> = it.event.change.attempt();
 
     /// What went wrong, if something did.
     async fn error(&self) -> Option<JobError> {
@@ -236,36 +221,10 @@ impl EventNode {
     }
 
     /// When the job may be claimed again after a failed attempt.
-    async fn not_before(&self) -> Option<DateTime> {
-        self.0.event.change.not_before().map(DateTime)
-    }
+    value not_before: Option<DateTime> = it.event.change.not_before().map(DateTime);
 
     /// The object of which everything is asked for again, if it is about that.
-    async fn object(&self) -> Option<&str> {
-        self.0.event.change.object()
-    }
-}
-
-impl AtHand for EventNode {
-    type View<'a> = &'a NewEvent;
-
-    fn view(&self) -> &NewEvent {
-        &self.0.event
-    }
-
-    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-        Some(match asked.name() {
-            "kind" => Self::value(|it, json| json.choice(EventKind::from(it.change.kind()))),
-            "at" => Self::value(|it, json| json.time(it.at)),
-            "tenantId" => Self::value(|it, json| json.id(it.tenant_id)),
-            "batchId" => Self::value(|it, json| json.nullable(it.subject.batch(), Json::id)),
-            "jobId" => Self::value(|it, json| json.nullable(it.subject.job(), Json::id)),
-            "scheduleId" => Self::value(|it, json| json.nullable(it.subject.schedule(), Json::id)),
-            "backfillId" => Self::value(|it, json| json.nullable(it.subject.backfill(), Json::id)),
-            "attempt" => Self::value(|it, json| json.put(&it.change.attempt())),
-            _ => return None,
-        })
-    }
+    value object: Option<&str> = it.event.change.object();
 }
 
 /// Which events. What is left out lets everything through; all that is given must hold.

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, Result};
+use async_graphql::{Context, Enum, Object, Result};
 
 use super::{batch::BatchNode, schedule::ScheduleNode};
 use crate::{
-    domain::firing::{self, Firing},
+    domain::{
+        firing::{self, Firing},
+        id::FiringId,
+    },
     graphql::{
-        context::ContextExt,
-        error::UserError,
-        inline::{Asked, AtHand, Write},
-        json::Json,
-        loaders::GraphKey,
-        lookahead,
-        scalar::DateTime,
+        context::ContextExt, error::UserError, fields::fields, inline::viewed, leaf::choices,
+        loaders::GraphKey, lookahead, scalar::DateTime,
     },
 };
 
@@ -55,14 +53,17 @@ pub enum SkipReason {
 #[derive(Clone)]
 pub struct FiringNode(pub Arc<Firing>);
 
-/// What became of a schedule at an instant at which it was due, or when it was triggered. Every such instant leaves
-/// exactly one of these.
-#[Object(name = "ScheduleFiring")]
-impl FiringNode {
+viewed!(FiringNode(Arc<Firing>));
+choices!(FiringCause, FiringOutcome, SkipReason);
+
+fields! {
+    /// What became of a schedule at an instant at which it was due, or when it was triggered. Every such instant leaves
+    /// exactly one of these.
+    #[Object(name = "ScheduleFiring")]
+    FiringNode |firing|;
+
     /// Its id.
-    pub async fn id(&self) -> ID {
-        self.0.id.to_string().into()
-    }
+    value id: FiringId = firing.id;
 
     /// The schedule.
     async fn schedule(&self, ctx: &Context<'_>) -> Result<Option<ScheduleNode>> {
@@ -70,29 +71,19 @@ impl FiringNode {
     }
 
     /// When it was due.
-    async fn due_at(&self) -> DateTime {
-        DateTime(self.0.due_at)
-    }
+    value due_at: DateTime = DateTime(firing.due_at);
 
     /// What made it due.
-    async fn cause(&self) -> FiringCause {
-        self.0.cause.into()
-    }
+    value cause: FiringCause = firing.cause.into();
 
     /// When it was last said what became of it.
-    async fn at(&self) -> DateTime {
-        DateTime(self.0.at)
-    }
+    value at: DateTime = DateTime(firing.at);
 
     /// What became of it.
-    async fn outcome(&self) -> FiringOutcome {
-        outcome(&self.0)
-    }
+    value outcome: FiringOutcome = outcome(firing);
 
     /// Why it was left out, if it was.
-    async fn reason(&self) -> Option<SkipReason> {
-        reason(&self.0)
-    }
+    value reason: Option<SkipReason> = reason(firing);
 
     /// The batch that was made, if one was and it was not removed since.
     async fn batch(&self, ctx: &Context<'_>) -> Result<Option<BatchNode>> {
@@ -127,25 +118,5 @@ fn reason(firing: &Firing) -> Option<SkipReason> {
         firing::FiringOutcome::Fired { .. }
         | firing::FiringOutcome::Queued
         | firing::FiringOutcome::Failed(_) => None,
-    }
-}
-
-impl AtHand for FiringNode {
-    type View<'a> = &'a Firing;
-
-    fn view(&self) -> &Firing {
-        &self.0
-    }
-
-    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-        Some(match asked.name() {
-            "id" => Self::value(|firing, json| json.id(firing.id)),
-            "dueAt" => Self::value(|firing, json| json.time(firing.due_at)),
-            "cause" => Self::value(|firing, json| json.choice(FiringCause::from(firing.cause))),
-            "at" => Self::value(|firing, json| json.time(firing.at)),
-            "outcome" => Self::value(|firing, json| json.choice(outcome(firing))),
-            "reason" => Self::value(|firing, json| json.nullable(reason(firing), Json::choice)),
-            _ => return None,
-        })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Json as JsonValue, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, Json as JsonValue, Object, Result};
 
 use super::{
     attempt::{AttemptNode, JobError, JobProgress},
@@ -16,6 +16,7 @@ use crate::{
         attempt::{Attempt, AttemptOutcome},
         connection::Connection,
         graph::{Link, Side},
+        id::JobId,
         job::{self, Job, LinkedJob, RequirementKind as Kind},
         since::EffectiveWindow,
         text::ObjectName,
@@ -23,8 +24,9 @@ use crate::{
     graphql::{
         context::ContextExt,
         error::gone,
-        inline::{Asked, AtHand, Inline, InlineList, Write},
-        json::Json,
+        fields::fields,
+        inline::{Kept, Viewed, viewed},
+        leaf::{ObjectNames, choices},
         loaders::{AttemptsKey, BlockedKey, GraphKey, LinksKey, OutputKey},
         scalar::{DateTime, Since},
     },
@@ -85,24 +87,23 @@ pub enum RequirementKind {
 /// The GraphQL type `RequiredObjects`.
 pub struct RequiredObjects(job::RequiredObjects);
 
-/// What must be there before a job may start. A name stands for every job of the batch with that
-/// object and the type of its kind, in all its grains.
-#[Object(serial)]
-impl RequiredObjects {
+viewed!(RequiredObjects(job::RequiredObjects));
+choices!(JobType, JobStatus, RequirementKind);
+
+fields! {
+    /// What must be there before a job may start. A name stands for every job of the batch with that
+    /// object and the type of its kind, in all its grains.
+    #[Object(serial)]
+    RequiredObjects |required|;
+
     /// Objects that must be extracted.
-    async fn extract(&self) -> Vec<&str> {
-        self.0.extract.iter().map(|object| &**object).collect()
-    }
+    value extract: ObjectNames<'_> = ObjectNames(&required.extract);
 
     /// Objects that must be loaded.
-    async fn load(&self) -> Vec<&str> {
-        self.0.load.iter().map(|object| &**object).collect()
-    }
+    value load: ObjectNames<'_> = ObjectNames(&required.load);
 
     /// Objects whose load must have published its result.
-    async fn load_result(&self) -> Vec<&str> {
-        self.0.load_result.iter().map(|object| &**object).collect()
-    }
+    value load_result: ObjectNames<'_> = ObjectNames(&required.load_result);
 }
 
 impl From<&job::RequiredObjects<String>> for RequiredObjects {
@@ -117,16 +118,11 @@ impl From<&job::RequiredObjects<String>> for RequiredObjects {
     }
 }
 
-/// One resolved requirement: one job waits for another.
-#[derive(SimpleObject)]
-#[graphql(serial)]
+/// The GraphQL type `JobDependency`.
 pub struct JobDependency {
-    /// What is waited for.
-    kind: RequirementKind,
-    /// Whether it is there already.
+    kind: Kind,
     satisfied: bool,
-    /// The job at the other end: the one that is required, or the one that depends.
-    job: Inline<JobNode>,
+    job: JobNode,
 }
 
 impl JobNode {
@@ -140,21 +136,6 @@ impl JobNode {
         Self { job: job.clone(), graph: Some(graph.clone()) }
     }
 
-    /// The batch, with no more than its own row.
-    async fn own_batch(&self, ctx: &Context<'_>) -> Result<Arc<BatchGraph>> {
-        if let Some(graph) = &self.graph {
-            return Ok(graph.clone());
-        }
-        ctx.load(GraphKey(self.job.batch_id, Parts::default()))
-            .await?
-            .filter(|graph| graph.batch.revision == self.job.revision)
-            .ok_or_else(|| gone("batch"))
-    }
-
-    async fn effective_window(&self, ctx: &Context<'_>) -> Result<EffectiveWindow> {
-        Ok(self.job.effective_window(&self.own_batch(ctx).await?.batch))
-    }
-
     /// The attempts at it; no statement where there are none.
     async fn own_attempts(&self, ctx: &Context<'_>) -> Result<Vec<Arc<Attempt>>> {
         if self.job.last_attempt == 0 {
@@ -162,144 +143,81 @@ impl JobNode {
         }
         Ok(ctx.load(AttemptsKey(self.job.id)).await?.unwrap_or_default())
     }
-
-    /// The jobs at the other ends of its edges.
-    async fn links(&self, ctx: &Context<'_>, other: Side) -> Result<InlineList<JobDependency>> {
-        if let Some(links) = self.view().links(other) {
-            return Ok(InlineList(links.map(LinkView::dependency).collect()));
-        }
-        let links = ctx.load(LinksKey(self.job.id, other)).await?.unwrap_or_default();
-        // Only a job of wave 0 requires nothing; any other one that seems to was replaced meanwhile.
-        if other == Side::Required && links.is_empty() && self.job.wave > 0 {
-            return Err(gone("job"));
-        }
-        let link = |link: &LinkedJob| {
-            let job = JobView { job: &link.job, graph: None };
-            self.view().link(other, link.kind, job).dependency()
-        };
-        Ok(InlineList(links.iter().map(link).collect()))
-    }
 }
 
-/// One extract of a source object, or one load of a destination object.
-#[Object(name = "Job")]
-impl JobNode {
+fields! {
+    /// One extract of a source object, or one load of a destination object.
+    #[Object(name = "Job")]
+    JobNode |it, ctx|;
+
     /// Its id.
-    pub async fn id(&self) -> ID {
-        self.job.id.to_string().into()
-    }
+    value id: JobId = it.job.id;
 
     /// The batch it belongs to.
-    async fn batch(&self, ctx: &Context<'_>) -> Result<Inline<BatchNode>> {
-        Ok(Inline(BatchNode(self.own_batch(ctx).await?)))
-    }
+    object batch: BatchNode = it.graph?, after it.with_batch(ctx);
 
     /// Its place in the batch, from 0, in the order given at creation.
-    async fn position(&self) -> u32 {
-        self.job.position
-    }
+    value position: u32 = it.job.position;
 
     /// Which way the data goes.
-    async fn r#type(&self) -> JobType {
-        self.job.job_type.into()
-    }
+    value r#type: JobType = it.job.job_type.into();
 
     /// What is extracted or loaded: a table, an endpoint, a stream.
-    async fn object(&self) -> &str {
-        &self.job.object
-    }
+    value object: &str = &it.job.object;
 
     /// The granularity of a summary report, `daily` for instance.
-    async fn grain(&self) -> Option<&str> {
-        self.job.grain.as_deref()
-    }
+    value grain: Option<&str> = it.job.grain.as_deref();
 
     /// Whether the loader may delete destination records that the extract no longer shows.
-    async fn allow_delete(&self) -> bool {
-        self.job.allow_delete
-    }
+    value allow_delete: bool = it.job.allow_delete;
 
     /// The connection it uses: its own, or the batch's source (extract) or destination (load).
-    async fn connection(&self, ctx: &Context<'_>) -> Result<Inline<ConnectionNode>> {
-        let id = self.job.connection_id;
-        let fetched = self.graph.as_ref().and_then(|graph| graph.connections.get(&id));
-        Ok(Inline(match fetched {
-            Some(connection) => ConnectionNode(connection.clone()),
-            None => load_connection(ctx, id).await?,
-        }))
-    }
+    object connection: ConnectionNode = it.connection()?, else load_connection(ctx, it.job.connection_id);
 
     /// Its own earliest point in the data, as it was given; null: the batch's.
-    async fn since(&self) -> Option<Since> {
-        self.job.window.since.map(Since::from)
-    }
+    value since: Option<Since> = it.job.window.since.map(Since::from);
 
     /// Its own earliest point of change, as it was given or, in a batch of an incremental schedule, as the watermark had it
     /// (`window` says which); null: the batch's.
-    async fn updated_since(&self) -> Option<Since> {
-        self.job.window.updated_since.map(Since::from)
-    }
+    value updated_since: Option<Since> = it.job.window.updated_since.map(Since::from);
 
     /// The earliest point in the data that its worker must use.
-    async fn effective_since(&self, ctx: &Context<'_>) -> Option<Result<Since>> {
-        self.effective_window(ctx).await.map(|it| it.window.since.map(Since::from)).transpose()
-    }
+    value effective_since: Option<Since> = it.effective_window()?.window.since.map(Since::from),
+        after it.with_batch(ctx);
 
     /// The earliest point in the data that its worker must not ask for any more; null: it must ask for all that there is.
-    async fn effective_until(&self, ctx: &Context<'_>) -> Option<Result<Since>> {
-        self.effective_window(ctx).await.map(|it| it.until.map(Since::from)).transpose()
-    }
+    value effective_until: Option<Since> = it.effective_window()?.until.map(Since::from),
+        after it.with_batch(ctx);
 
     /// The earliest point of change that its worker must use.
-    async fn effective_updated_since(&self, ctx: &Context<'_>) -> Option<Result<Since>> {
-        self.effective_window(ctx).await.map(|it| it.window.updated_since.map(Since::from)).transpose()
-    }
+    value effective_updated_since: Option<Since> =
+        it.effective_window()?.window.updated_since.map(Since::from),
+        after it.with_batch(ctx);
 
     /// What its worker must ask for, and where each bound of that comes from.
-    async fn window(&self, ctx: &Context<'_>) -> Result<Inline<JobWindow>> {
-        Ok(Inline(JobWindow(self.effective_window(ctx).await?)))
-    }
+    object window: JobWindow = it.effective_window()?, after it.with_batch(ctx);
 
     /// What must be there before it may start, as it was given.
-    async fn required_objects(&self, ctx: &Context<'_>) -> Result<RequiredObjects> {
-        if let Some(required) = &self.job.required_objects {
-            return Ok(RequiredObjects((**required).clone()));
-        }
-        let whole = ctx.load(self.job.id).await?;
-        let required = whole.and_then(|job| job.required_objects.clone()).ok_or_else(|| gone("job"))?;
-        Ok(RequiredObjects(*required))
-    }
+    object required_objects: RequiredObjects = it.job.required_objects.as_deref()?, after it.whole(ctx);
 
     /// The jobs that it waits for.
-    async fn dependencies(&self, ctx: &Context<'_>) -> Result<InlineList<JobDependency>> {
-        self.links(ctx, Side::Required).await
-    }
+    list dependencies: JobDependency = it.links(Side::Required)?, else it.load_links(ctx, Side::Required);
 
     /// The jobs that wait for it.
-    async fn dependents(&self, ctx: &Context<'_>) -> Result<InlineList<JobDependency>> {
-        self.links(ctx, Side::Dependent).await
-    }
+    list dependents: JobDependency = it.links(Side::Dependent)?, else it.load_links(ctx, Side::Dependent);
 
     /// Where it stands.
-    async fn status(&self) -> JobStatus {
-        self.job.state.status().into()
-    }
+    value status: JobStatus = it.job.state.status().into();
 
     /// Its topological level: 0 needs nothing, any other one more than the highest it requires.
-    async fn wave(&self) -> u32 {
-        self.job.wave
-    }
+    value wave: u32 = it.job.wave;
 
     /// How many attempts count against `maxAttempts`: those that were started since the batch was last
     /// retried, and not given back.
-    async fn attempt(&self) -> i32 {
-        self.job.attempt
-    }
+    value attempt: i32 = it.job.attempt;
 
     /// How many attempts it has.
-    async fn max_attempts(&self) -> i32 {
-        self.job.max_attempts
-    }
+    value max_attempts: i32 = it.job.max_attempts;
 
     /// The attempts at it, oldest first.
     async fn attempts(&self, ctx: &Context<'_>) -> Result<Vec<AttemptNode>> {
@@ -307,9 +225,7 @@ impl JobNode {
     }
 
     /// When it may be claimed, if it waits for a while after a failed attempt.
-    async fn not_before(&self) -> Option<DateTime> {
-        self.job.state.not_before().map(DateTime)
-    }
+    value not_before: Option<DateTime> = it.job.state.not_before().map(DateTime);
 
     /// How far its current or last attempt is, as far as its worker has said.
     async fn progress(&self, ctx: &Context<'_>) -> Result<Option<JobProgress>> {
@@ -343,19 +259,13 @@ impl JobNode {
     }
 
     /// When it was made.
-    async fn created_at(&self) -> DateTime {
-        DateTime(self.job.created_at)
-    }
+    value created_at: DateTime = DateTime(it.job.created_at);
 
     /// When its current or last attempt started.
-    async fn started_at(&self) -> Option<DateTime> {
-        self.job.state.started_at().map(DateTime)
-    }
+    value started_at: Option<DateTime> = it.job.state.started_at().map(DateTime);
 
     /// When it ended.
-    async fn finished_at(&self) -> Option<DateTime> {
-        self.job.state.finished_at().map(DateTime)
-    }
+    value finished_at: Option<DateTime> = it.job.state.finished_at().map(DateTime);
 }
 
 /// A job that is only looked at.
@@ -376,12 +286,30 @@ pub struct LinkView<'a> {
 }
 
 impl<'a> JobView<'a> {
-    fn connection(self) -> Option<&'a Connection> {
-        self.graph?.connections.get(&self.job.connection_id).map(|connection| &**connection)
+    fn connection(self) -> Option<&'a Arc<Connection>> {
+        self.graph?.connections.get(&self.job.connection_id)
     }
 
     fn effective_window(self) -> Option<EffectiveWindow> {
         Some(self.job.effective_window(&self.graph?.batch))
+    }
+
+    /// The job with its batch, of which there is no more than its own row if it was not fetched along.
+    async fn with_batch(self, ctx: &Context<'_>) -> Result<JobNode> {
+        let graph = match self.graph {
+            Some(graph) => graph.clone(),
+            None => ctx
+                .load(GraphKey(self.job.batch_id, Parts::default()))
+                .await?
+                .filter(|graph| graph.batch.revision == self.job.revision)
+                .ok_or_else(|| gone("batch"))?,
+        };
+        Ok(JobNode { job: self.job.clone(), graph: Some(graph) })
+    }
+
+    /// The job with what it requires by name, which is not fetched where nobody asks for it.
+    async fn whole(self, ctx: &Context<'_>) -> Result<JobNode> {
+        ctx.load(self.job.id).await?.map(JobNode::alone).ok_or_else(|| gone("job"))
     }
 
     /// Its edges, if it came with its batch and that with its edges.
@@ -400,6 +328,20 @@ impl<'a> JobView<'a> {
         Some(links.iter().filter_map(link))
     }
 
+    /// Its edges, with the jobs at their other ends.
+    async fn load_links(self, ctx: &Context<'_>, other: Side) -> Result<Vec<JobDependency>> {
+        let links = ctx.load(LinksKey(self.job.id, other)).await?.unwrap_or_default();
+        // Only a job of wave 0 requires nothing; any other one that seems to was replaced meanwhile.
+        if other == Side::Required && links.is_empty() && self.job.wave > 0 {
+            return Err(gone("job"));
+        }
+        let link = |link: &LinkedJob| {
+            let job = JobView { job: &link.job, graph: None };
+            JobDependency::kept(self.link(other, link.kind, job))
+        };
+        Ok(links.iter().map(link).collect())
+    }
+
     fn link(self, other: Side, kind: Kind, job: JobView<'a>) -> LinkView<'a> {
         let required = match other {
             Side::Required => job,
@@ -409,113 +351,45 @@ impl<'a> JobView<'a> {
     }
 }
 
-impl LinkView<'_> {
-    fn dependency(self) -> JobDependency {
-        let Self { kind, satisfied, job: JobView { job, graph } } = self;
-        let job = JobNode { job: job.clone(), graph: graph.cloned() };
-        JobDependency { kind: kind.into(), satisfied, job: Inline(job) }
-    }
-}
-
-impl AtHand for JobNode {
+impl Viewed for JobNode {
     type View<'a> = JobView<'a>;
 
     fn view(&self) -> JobView<'_> {
         JobView { job: &self.job, graph: self.graph.as_ref() }
     }
+}
 
-    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-        Some(match asked.name() {
-            "id" => Self::value(|it, json| json.id(it.job.id)),
-            "batch" => {
-                let plan = asked.plan::<BatchNode>()?;
-                Self::part(move |it, json| plan.write(it.graph?, json))
-            }
-            "position" => Self::value(|it, json| json.put(&it.job.position)),
-            "type" => Self::value(|it, json| json.choice(JobType::from(it.job.job_type))),
-            "object" => Self::value(|it, json| json.put(&*it.job.object)),
-            "grain" => Self::value(|it, json| json.put(&it.job.grain.as_deref())),
-            "allowDelete" => Self::value(|it, json| json.put(&it.job.allow_delete)),
-            "connection" => {
-                let plan = asked.plan::<ConnectionNode>()?;
-                Self::part(move |it, json| plan.write(it.connection()?, json))
-            }
-            "since" => Self::value(|it, json| json.nullable(it.job.window.since, Json::since)),
-            "updatedSince" => Self::value(|it, json| json.nullable(it.job.window.updated_since, Json::since)),
-            "effectiveSince" => Self::part(|it, json| {
-                json.nullable(it.effective_window()?.window.since, Json::since);
-                Some(())
-            }),
-            "effectiveUntil" => Self::part(|it, json| {
-                json.nullable(it.effective_window()?.until, Json::since);
-                Some(())
-            }),
-            "effectiveUpdatedSince" => Self::part(|it, json| {
-                json.nullable(it.effective_window()?.window.updated_since, Json::since);
-                Some(())
-            }),
-            "window" => {
-                let plan = asked.plan::<JobWindow>()?;
-                Self::part(move |it, json| plan.write(it.effective_window()?, json))
-            }
-            "requiredObjects" => {
-                let plan = asked.plan::<RequiredObjects>()?;
-                Self::part(move |it, json| plan.write(it.job.required_objects.as_ref()?, json))
-            }
-            "dependencies" => {
-                let plan = asked.plan::<JobDependency>()?;
-                Self::part(move |it, json| plan.write_list(it.links(Side::Required)?, json))
-            }
-            "dependents" => {
-                let plan = asked.plan::<JobDependency>()?;
-                Self::part(move |it, json| plan.write_list(it.links(Side::Dependent)?, json))
-            }
-            "notBefore" => Self::value(|it, json| json.nullable(it.job.state.not_before(), Json::time)),
-            "status" => Self::value(|it, json| json.choice(JobStatus::from(it.job.state.status()))),
-            "wave" => Self::value(|it, json| json.put(&it.job.wave)),
-            "attempt" => Self::value(|it, json| json.put(&it.job.attempt)),
-            "maxAttempts" => Self::value(|it, json| json.put(&it.job.max_attempts)),
-            "createdAt" => Self::value(|it, json| json.time(it.job.created_at)),
-            "startedAt" => Self::value(|it, json| json.nullable(it.job.state.started_at(), Json::time)),
-            "finishedAt" => Self::value(|it, json| json.nullable(it.job.state.finished_at(), Json::time)),
-            _ => return None,
-        })
+impl Kept for JobNode {
+    fn kept(JobView { job, graph }: JobView<'_>) -> Self {
+        Self { job: job.clone(), graph: graph.cloned() }
     }
 }
 
-impl AtHand for JobDependency {
+impl Viewed for JobDependency {
     type View<'a> = LinkView<'a>;
 
     fn view(&self) -> LinkView<'_> {
-        LinkView { kind: self.kind.into(), satisfied: self.satisfied, job: self.job.0.view() }
-    }
-
-    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-        Some(match asked.name() {
-            "kind" => Self::value(|link, json| json.choice(RequirementKind::from(link.kind))),
-            "satisfied" => Self::value(|link, json| json.put(&link.satisfied)),
-            "job" => {
-                let plan = asked.plan::<JobNode>()?;
-                Self::part(move |link, json| plan.write(link.job, json))
-            }
-            _ => return None,
-        })
+        LinkView { kind: self.kind, satisfied: self.satisfied, job: self.job.view() }
     }
 }
 
-impl AtHand for RequiredObjects {
-    type View<'a> = &'a job::RequiredObjects;
-
-    fn view(&self) -> &job::RequiredObjects {
-        &self.0
+impl Kept for JobDependency {
+    fn kept(LinkView { kind, satisfied, job }: LinkView<'_>) -> Self {
+        Self { kind, satisfied, job: JobNode::kept(job) }
     }
+}
 
-    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-        Some(match asked.name() {
-            "extract" => Self::value(|required, json| json.texts(&required.extract)),
-            "load" => Self::value(|required, json| json.texts(&required.load)),
-            "loadResult" => Self::value(|required, json| json.texts(&required.load_result)),
-            _ => return None,
-        })
-    }
+fields! {
+    /// One resolved requirement: one job waits for another.
+    #[Object(serial)]
+    JobDependency |link|;
+
+    /// What is waited for.
+    value kind: RequirementKind = link.kind.into();
+
+    /// Whether it is there already.
+    value satisfied: bool = link.satisfied;
+
+    /// The job at the other end: the one that is required, or the one that depends.
+    object job: JobNode = link.job;
 }

@@ -11,6 +11,7 @@ pub mod filter;
 pub mod firing;
 pub mod job;
 pub mod node;
+pub mod page_info;
 pub mod plan;
 pub mod schedule;
 pub mod template;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, InputObject, Object, Result, SimpleObject};
 
 use super::{
     backfill::BackfillNode,
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
+        id::ScheduleId,
         list::Order,
         page::{ListKind, Page, PageArgs},
         schedule::{self, IncrementalDraft, Schedule, ScheduleState},
@@ -22,8 +23,9 @@ use crate::{
     graphql::{
         context::ContextExt,
         error::{bad_argument, query_error},
-        inline::{Asked, AtHand, Inline, Write},
-        json::Json,
+        fields::fields,
+        inline::{Inline, viewed},
+        leaf::choices,
         lists::{BackfillConnection, BatchConnection, Counted, FiringConnection, List, WatermarkConnection},
         loaders::LastFiringKey,
         query::batch_list,
@@ -91,13 +93,16 @@ pub enum CatchUp {
 #[derive(Clone)]
 pub struct ScheduleNode(pub Arc<Schedule>);
 
-/// The template of a batch and when to make one.
-#[Object(name = "Schedule")]
-impl ScheduleNode {
+viewed!(ScheduleNode(Arc<Schedule>));
+choices!(OverlapPolicy, CatchUp);
+
+fields! {
+    /// The template of a batch and when to make one.
+    #[Object(name = "Schedule")]
+    ScheduleNode |schedule|;
+
     /// Its id.
-    pub async fn id(&self) -> ID {
-        self.0.id.to_string().into()
-    }
+    value id: ScheduleId = schedule.id;
 
     /// The tenant it belongs to.
     async fn tenant(&self, ctx: &Context<'_>) -> Result<Option<TenantNode>> {
@@ -105,9 +110,7 @@ impl ScheduleNode {
     }
 
     /// Its name, unique in its tenant.
-    async fn name(&self) -> &str {
-        &self.0.name
-    }
+    value name: &str = &schedule.name;
 
     /// What its batches are to be.
     async fn template(&self) -> TemplateNode {
@@ -144,32 +147,22 @@ impl ScheduleNode {
     }
 
     /// What becomes of a firing while an earlier batch has not ended.
-    async fn overlap_policy(&self) -> OverlapPolicy {
-        self.0.overlap_policy.into()
-    }
+    value overlap_policy: OverlapPolicy = schedule.overlap_policy.into();
 
     /// What becomes of firings that were due while no server ran.
-    async fn catch_up(&self) -> CatchUp {
-        self.0.catch_up.into()
-    }
+    value catch_up: CatchUp = schedule.catch_up.into();
 
     /// How far back missed firings are made up for, in seconds.
-    async fn catch_up_seconds(&self) -> i64 {
-        self.0.catch_up_window.num_seconds()
-    }
+    value catch_up_seconds: i64 = schedule.catch_up_window.num_seconds();
 
     /// Since when it is paused; null: it is not.
-    async fn paused_at(&self) -> Option<DateTime> {
-        match self.0.state {
-            ScheduleState::Active { .. } => None,
-            ScheduleState::Paused { since } => Some(DateTime(since)),
-        }
-    }
+    value paused_at: Option<DateTime> = match schedule.state {
+        ScheduleState::Active { .. } => None,
+        ScheduleState::Paused { since } => Some(DateTime(since)),
+    };
 
     /// When it is due next; null: it is paused, or fires on demand only.
-    async fn next_at(&self) -> Option<DateTime> {
-        self.0.next_at().map(DateTime)
-    }
+    value next_at: Option<DateTime> = schedule.next_at().map(DateTime);
 
     /// When it is due by its timetable, paused or not, in order; empty when it has none.
     async fn next_runs(
@@ -249,41 +242,11 @@ impl ScheduleNode {
 
     /// Rises with every change of it, but not with its firings. Pass it back when you change it, so that you don't
     /// undo what somebody else did meanwhile.
-    async fn version(&self) -> i32 {
-        self.0.version
-    }
+    value version: i32 = schedule.version;
 
     /// When it was made.
-    async fn created_at(&self) -> DateTime {
-        DateTime(self.0.created_at)
-    }
+    value created_at: DateTime = DateTime(schedule.created_at);
 
     /// When it was last changed.
-    async fn updated_at(&self) -> DateTime {
-        DateTime(self.0.updated_at)
-    }
-}
-
-impl AtHand for ScheduleNode {
-    type View<'a> = &'a Schedule;
-
-    fn view(&self) -> &Schedule {
-        &self.0
-    }
-
-    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-        Some(match asked.name() {
-            "id" => Self::value(|schedule, json| json.id(schedule.id)),
-            "name" => Self::value(|schedule, json| json.put(&*schedule.name)),
-            "overlapPolicy" => {
-                Self::value(|schedule, json| json.choice(OverlapPolicy::from(schedule.overlap_policy)))
-            }
-            "catchUp" => Self::value(|schedule, json| json.choice(CatchUp::from(schedule.catch_up))),
-            "nextAt" => Self::value(|schedule, json| json.nullable(schedule.next_at(), Json::time)),
-            "version" => Self::value(|schedule, json| json.put(&schedule.version)),
-            "createdAt" => Self::value(|schedule, json| json.time(schedule.created_at)),
-            "updatedAt" => Self::value(|schedule, json| json.time(schedule.updated_at)),
-            _ => return None,
-        })
-    }
+    value updated_at: DateTime = DateTime(schedule.updated_at);
 }

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, Result};
+use async_graphql::{Context, Object, Result};
 
 use super::filter::{BatchFilterInput, BatchOrder, ConnectionFilterInput, ScheduleFilterInput, Within};
 use crate::{
     domain::{
+        id::TenantId,
         page::PageArgs,
         tenant::{Concurrency, Tenant},
     },
     graphql::{
-        inline::{Asked, AtHand, Inline, Write},
+        fields::fields,
+        inline::{Inline, viewed},
         lists::{BatchConnection, ConnectionConnection, ScheduleConnection},
         query::{batch_list, connection_list, schedule_list},
         scalar::DateTime,
@@ -22,34 +24,28 @@ use crate::{
 #[derive(Clone)]
 pub struct TenantNode(pub Arc<Tenant>);
 
-/// The wall: nothing of one tenant is seen from another. A built-in tenant named `default` serves who
-/// names none.
-#[Object(name = "Tenant")]
-impl TenantNode {
+viewed!(TenantNode(Arc<Tenant>));
+
+fields! {
+    /// The wall: nothing of one tenant is seen from another. A built-in tenant named `default` serves who
+    /// names none.
+    #[Object(name = "Tenant")]
+    TenantNode |tenant|;
+
     /// Its id.
-    pub async fn id(&self) -> ID {
-        self.0.id.to_string().into()
-    }
+    value id: TenantId = tenant.id;
 
     /// Its name, unique among all tenants.
-    async fn name(&self) -> &str {
-        &self.0.name
-    }
+    value name: &str = &tenant.name;
 
     /// How many of its jobs may run at once; null: no limit.
-    async fn max_concurrent_jobs(&self) -> Option<i32> {
-        self.0.max_concurrent_jobs.map(|limit| limit.jobs())
-    }
+    value max_concurrent_jobs: Option<i32> = tenant.max_concurrent_jobs.map(Concurrency::jobs);
 
     /// When it was made.
-    async fn created_at(&self) -> DateTime {
-        DateTime(self.0.created_at)
-    }
+    value created_at: DateTime = DateTime(tenant.created_at);
 
     /// When it was last changed.
-    async fn updated_at(&self) -> DateTime {
-        DateTime(self.0.updated_at)
-    }
+    value updated_at: DateTime = DateTime(tenant.updated_at);
 
     /// Its connections, oldest first.
     #[allow(clippy::too_many_arguments, reason = "the arguments that Relay specifies")]
@@ -102,26 +98,5 @@ impl TenantNode {
     ) -> Result<Inline<BatchConnection>> {
         let args = PageArgs { first, after, last, before };
         batch_list(ctx, filter, Within::Tenant(self.0.id), order_by, args).await
-    }
-}
-
-impl AtHand for TenantNode {
-    type View<'a> = &'a Tenant;
-
-    fn view(&self) -> &Tenant {
-        &self.0
-    }
-
-    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-        Some(match asked.name() {
-            "id" => Self::value(|tenant, json| json.id(tenant.id)),
-            "name" => Self::value(|tenant, json| json.put(&*tenant.name)),
-            "maxConcurrentJobs" => {
-                Self::value(|tenant, json| json.put(&tenant.max_concurrent_jobs.map(Concurrency::jobs)))
-            }
-            "createdAt" => Self::value(|tenant, json| json.time(tenant.created_at)),
-            "updatedAt" => Self::value(|tenant, json| json.time(tenant.updated_at)),
-            _ => return None,
-        })
     }
 }

@@ -8,13 +8,15 @@ use super::tenant::TenantNode;
 use crate::{
     domain::{
         access::{self, Caller, Identity},
-        id::TenantId,
+        id::{TenantId, TokenId},
         token::Token,
     },
     graphql::{
         context::{ContextExt, Waiting},
         error::query_error,
-        inline::{Asked, AtHand, Write},
+        fields::fields,
+        inline::viewed,
+        leaf::choices,
         scalar::DateTime,
     },
 };
@@ -37,28 +39,25 @@ pub enum Role {
 #[derive(Clone)]
 pub struct TokenNode(pub Arc<Token>);
 
-/// What a program or a person shows to say who it is. Its secret is shown once, when it is made.
-#[Object(name = "Token")]
-impl TokenNode {
+viewed!(TokenNode(Arc<Token>));
+choices!(Role);
+
+fields! {
+    /// What a program or a person shows to say who it is. Its secret is shown once, when it is made.
+    #[Object(name = "Token")]
+    TokenNode |token|;
+
     /// Its id. It stands in the secret, too, so that one that leaks can be revoked.
-    pub async fn id(&self) -> ID {
-        self.0.id.to_string().into()
-    }
+    value id: TokenId = token.id;
 
     /// What it is called.
-    async fn name(&self) -> &str {
-        &self.0.name
-    }
+    value name: &str = &token.name;
 
     /// What it may be used for.
-    async fn role(&self) -> Role {
-        self.0.role.into()
-    }
+    value role: Role = token.role.into();
 
     /// The id of the only tenant for which it is good; null: it is good for all.
-    async fn tenant_id(&self) -> Option<ID> {
-        self.0.tenant_id.map(|tenant| tenant.to_string().into())
-    }
+    value tenant_id: Option<TenantId> = token.tenant_id;
 
     /// The only tenant for which it is good; null: it is good for all, or the tenant was removed.
     async fn tenant(&self, ctx: &Context<'_>) -> Result<Option<TenantNode>> {
@@ -66,37 +65,16 @@ impl TokenNode {
     }
 
     /// When it was made.
-    async fn created_at(&self) -> DateTime {
-        DateTime(self.0.created_at)
-    }
+    value created_at: DateTime = DateTime(token.created_at);
 
     /// From when on it is no good; null: it does not expire.
-    async fn expires_at(&self) -> Option<DateTime> {
-        self.0.expires_at.map(DateTime)
-    }
+    value expires_at: Option<DateTime> = token.expires_at.map(DateTime);
 
     /// When it was revoked; null: it was not.
-    async fn revoked_at(&self) -> Option<DateTime> {
-        self.0.revoked_at.map(DateTime)
-    }
+    value revoked_at: Option<DateTime> = token.revoked_at.map(DateTime);
 
     /// When it was last used, exact to a minute; null: it was not.
-    async fn last_used_at(&self) -> Option<DateTime> {
-        self.0.last_used_at.map(DateTime)
-    }
-}
-
-impl AtHand for TokenNode {
-    type View<'a> = &'a Token;
-
-    fn view(&self) -> &Token {
-        &self.0
-    }
-
-    // Nobody asks for thousands of them.
-    fn field(_: &Asked<'_>) -> Option<Write<Self>> {
-        None
-    }
+    value last_used_at: Option<DateTime> = token.last_used_at.map(DateTime);
 }
 
 /// The GraphQL type `Viewer`.

@@ -5,8 +5,9 @@ use async_graphql::{Enum, Object};
 use crate::{
     domain::since::{self, EffectiveWindow},
     graphql::{
-        inline::{Asked, AtHand, Write},
-        json::Json,
+        fields::fields,
+        inline::{Kept, Viewed},
+        leaf::choices,
         scalar::Since,
     },
 };
@@ -28,52 +29,39 @@ pub enum WindowOrigin {
 /// The GraphQL type `JobWindow`.
 pub struct JobWindow(pub EffectiveWindow);
 
-/// What a worker must ask for, and why.
-#[Object(serial)]
-impl JobWindow {
-    /// The earliest point in the data.
-    async fn since(&self) -> Option<Since> {
-        self.0.window.since.map(Since::from)
-    }
+choices!(WindowOrigin);
 
-    /// The earliest point in the data that is not asked for any more: the batch's.
-    async fn until(&self) -> Option<Since> {
-        self.0.until.map(Since::from)
-    }
-
-    /// Only records changed after this point, whatever dates they bear.
-    async fn updated_since(&self) -> Option<Since> {
-        self.0.window.updated_since.map(Since::from)
-    }
-
-    /// Where `since` comes from.
-    async fn since_origin(&self) -> WindowOrigin {
-        self.0.since_origin.into()
-    }
-
-    /// Where `updatedSince` comes from.
-    async fn updated_since_origin(&self) -> WindowOrigin {
-        self.0.updated_since_origin.into()
-    }
-}
-
-impl AtHand for JobWindow {
+impl Viewed for JobWindow {
     type View<'a> = EffectiveWindow;
 
     fn view(&self) -> EffectiveWindow {
         self.0
     }
+}
 
-    fn field(asked: &Asked<'_>) -> Option<Write<Self>> {
-        Some(match asked.name() {
-            "since" => Self::value(|it, json| json.nullable(it.window.since, Json::since)),
-            "until" => Self::value(|it, json| json.nullable(it.until, Json::since)),
-            "updatedSince" => Self::value(|it, json| json.nullable(it.window.updated_since, Json::since)),
-            "sinceOrigin" => Self::value(|it, json| json.choice(WindowOrigin::from(it.since_origin))),
-            "updatedSinceOrigin" => {
-                Self::value(|it, json| json.choice(WindowOrigin::from(it.updated_since_origin)))
-            }
-            _ => return None,
-        })
+impl Kept for JobWindow {
+    fn kept(window: EffectiveWindow) -> Self {
+        Self(window)
     }
+}
+
+fields! {
+    /// What a worker must ask for, and why.
+    #[Object(serial)]
+    JobWindow |it|;
+
+    /// The earliest point in the data.
+    value since: Option<Since> = it.window.since.map(Since::from);
+
+    /// The earliest point in the data that is not asked for any more: the batch's.
+    value until: Option<Since> = it.until.map(Since::from);
+
+    /// Only records changed after this point, whatever dates they bear.
+    value updated_since: Option<Since> = it.window.updated_since.map(Since::from);
+
+    /// Where `since` comes from.
+    value since_origin: WindowOrigin = it.since_origin.into();
+
+    /// Where `updatedSince` comes from.
+    value updated_since_origin: WindowOrigin = it.updated_since_origin.into();
 }
