@@ -23,6 +23,7 @@ use async_graphql::{
     parser::types::{Directive, Field, FragmentDefinition, Selection, SelectionSet, TypeCondition},
     registry::Registry,
 };
+use futures_util::future::try_join_all;
 
 use super::json::Json;
 
@@ -314,7 +315,21 @@ impl<T: AtHand> OutputType for InlineList<T> {
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
         match at_once::<T>(ctx, |plan, json| plan.write_list(self.0.iter().map(T::view), json)) {
             Some(value) => Ok(value),
-            None => Box::pin(self.0.resolve(ctx, field)).await,
+            None => Box::pin(one_by_one(&self.0, ctx, field)).await,
         }
     }
+}
+
+/// Resolves a list in the ordinary way. Unlike async-graphql's own lists it leaves the path of an error as it is: there
+/// it ends at the item, however deep in it the error is.
+async fn one_by_one<T: OutputType>(
+    items: &[T],
+    ctx: &ContextSelectionSet<'_>,
+    field: &Positioned<Field>,
+) -> ServerResult<Value> {
+    let items = items.iter().enumerate().map(|(index, item)| async move {
+        let ctx = ctx.with_index(index);
+        item.resolve(&ctx, field).await
+    });
+    try_join_all(items).await.map(Value::List)
 }

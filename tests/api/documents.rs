@@ -457,6 +457,9 @@ on_both! {
         }
         let ran = app.graphql("{\n  a: nodes(ids: [\"x\"]) { id } }", json!({})).await;
         assert_eq!((&ran["errors"][0]["path"], place(&ran)), (&json!(["a", 0]), (2, 3)));
+        app.create_connection("one").await;
+        let ran = app.graphql("{ connections { nodes { a: batches(first: 101) { totalCount } } } }", json!({})).await;
+        assert_eq!(ran["errors"][0]["path"], json!(["connections", "nodes", 0, "a"]));
     }
 
     async fn an_error_quotes_no_more_than_a_little(app: TestApp) {
