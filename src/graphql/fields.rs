@@ -30,7 +30,7 @@
 //!     list dependencies: JobDependency = it.links(Side::Required)?, else it.load_links(ctx, Side::Required);
 //!
 //!     /// The attempts at it, oldest first.
-//!     async fn attempts(&self, ctx: &Context<'_>) -> Result<Vec<AttemptNode>> { … }
+//!     async fn attempts(&self, ctx: &Context<'_>) -> Result<InlineList<AttemptNode>> { … }
 //! }
 //! ```
 //!

@@ -55,7 +55,7 @@ impl Leaf for Since {
     fn write(&self, json: &mut Json) {
         match self {
             Self::Written(text) => json.put(text),
-            Self::Point(since) => json.quoted(&since.to_string()),
+            Self::Point(since) => DateTime(since.instant()).write(json),
         }
     }
 }

@@ -57,7 +57,7 @@ impl ScalarType for Since {
     fn to_value(&self) -> Value {
         Value::String(match self {
             Self::Written(text) => text.clone(),
-            Self::Point(since) => since.to_string(),
+            Self::Point(since) => DateTime(since.instant()).text(),
         })
     }
 }

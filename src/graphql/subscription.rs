@@ -82,7 +82,7 @@ impl Subscription {
         )]
         after: Option<String>,
         #[graphql(desc = "Which of them.")] filter: Option<EventFilterInput>,
-    ) -> Result<impl Stream<Item = Result<EventEdge>> + 'a> {
+    ) -> Result<impl Stream<Item = Result<Inline<EventEdge>>> + 'a> {
         let args = PageArgs { after, ..PageArgs::default() };
         let page = Page::parse(&args, ListKind::Events, Order::OLDEST).map_err(bad_argument)?;
         let filter = filter.unwrap_or_default().parse(None).map_err(bad_argument)?;
@@ -90,9 +90,8 @@ impl Subscription {
         let events = ctx.services().follow_events(ctx.caller(), after, filter).await.map_err(query_error)?;
         let work = ctx.work();
         work.rest();
-        Ok(events
-            .inspect(move |_| work.begin())
-            .map(|event| event.map(|event| EventEdge::of(EventNode(Arc::new(event)))).map_err(query_error)))
+        let edge = |event| Inline(EventEdge::of(EventNode(Arc::new(event))));
+        Ok(events.inspect(move |_| work.begin()).map(move |event| event.map(edge).map_err(query_error)))
     }
 }
 

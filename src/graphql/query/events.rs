@@ -13,6 +13,7 @@ use crate::{
     graphql::{
         context::{ContextExt, Waiting},
         error::{bad_argument, query_error},
+        inline::Inline,
         lists::{Counted, EventConnection, List},
         types::event::{EventFilterInput, EventNode},
     },
@@ -37,7 +38,7 @@ impl EventQuery {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<EventConnection> {
+    ) -> Result<Inline<EventConnection>> {
         event_list(ctx, filter, None, PageArgs { first, after, last, before }).await
     }
 }
@@ -48,12 +49,12 @@ pub fn event_list<'a>(
     filter: Option<EventFilterInput>,
     batch: Option<BatchId>,
     args: PageArgs,
-) -> Waiting<'a, Result<EventConnection>> {
+) -> Waiting<'a, Result<Inline<EventConnection>>> {
     Box::pin(async move {
         let page = Page::parse(&args, ListKind::Events, Order::OLDEST).map_err(bad_argument)?;
         let filter = filter.unwrap_or_default().parse(batch).map_err(bad_argument)?;
         let slice = ctx.services().events(ctx.caller(), &filter, &page).await.map_err(query_error)?;
         let slice = slice.map(|rows| rows.into_iter().map(Arc::new).map(EventNode).collect());
-        Ok(EventConnection(List::new(slice, &page, Counted::Events(filter))))
+        Ok(Inline(EventConnection(List::new(slice, &page, Counted::Events(filter)))))
     })
 }

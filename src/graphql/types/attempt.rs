@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Enum, Object, SimpleObject};
+use async_graphql::{Enum, Object};
 
 use crate::{
     domain::attempt::{self, Attempt},
-    graphql::scalar::{BigCount, DateTime},
+    graphql::{
+        fields::fields,
+        inline::viewed,
+        leaf::choices,
+        scalar::{BigCount, DateTime},
+    },
 };
 
 /// How an attempt ended.
@@ -23,100 +28,90 @@ pub enum AttemptOutcome {
     Released,
 }
 
-/// What went wrong with an attempt.
-#[derive(SimpleObject)]
-#[graphql(serial)]
-pub struct JobError {
+choices!(AttemptOutcome);
+
+/// The GraphQL type `JobError`.
+pub struct JobError(attempt::JobError);
+
+viewed!(JobError(attempt::JobError));
+
+fields! {
+    /// What went wrong with an attempt.
+    #[Object(serial)]
+    JobError |error|;
+
     /// What kind of failure it was, in the worker's words; `LEASE_EXPIRED` when nothing was heard of it.
-    code: String,
+    value code: &str = &error.code;
+
     /// What happened: for people.
-    message: String,
+    value message: &str = &error.message;
+
     /// When it was reported.
-    at: DateTime,
+    value at: DateTime = DateTime(error.at);
 }
 
-impl From<&attempt::JobError> for JobError {
-    fn from(error: &attempt::JobError) -> Self {
-        Self { code: error.code.to_string(), message: error.message.to_string(), at: DateTime(error.at) }
-    }
-}
+/// The GraphQL type `JobProgress`.
+pub struct JobProgress(attempt::Progress);
 
-/// How far a job is, as far as its worker has said.
-#[derive(SimpleObject)]
-#[graphql(serial)]
-pub struct JobProgress {
+viewed!(JobProgress(attempt::Progress));
+
+fields! {
+    /// How far a job is, as far as its worker has said.
+    #[Object(serial)]
+    JobProgress |progress|;
+
     /// Records so far.
-    records: Option<BigCount>,
-    /// Bytes so far.
-    bytes: Option<BigCount>,
-    /// How many records there will be.
-    total: Option<BigCount>,
-    /// What the worker is doing.
-    message: Option<String>,
-    /// When it was said.
-    at: DateTime,
-}
+    value records: Option<BigCount> = progress.records.map(BigCount);
 
-impl From<&attempt::Progress> for JobProgress {
-    fn from(progress: &attempt::Progress) -> Self {
-        Self {
-            records: progress.records.map(BigCount),
-            bytes: progress.bytes.map(BigCount),
-            total: progress.total.map(BigCount),
-            message: progress.message.as_deref().map(str::to_owned),
-            at: DateTime(progress.at),
-        }
-    }
+    /// Bytes so far.
+    value bytes: Option<BigCount> = progress.bytes.map(BigCount);
+
+    /// How many records there will be.
+    value total: Option<BigCount> = progress.total.map(BigCount);
+
+    /// What the worker is doing.
+    value message: Option<&str> = progress.message.as_deref();
+
+    /// When it was said.
+    value at: DateTime = DateTime(progress.at);
 }
 
 /// The GraphQL type `JobAttempt`.
 pub struct AttemptNode(pub Arc<Attempt>);
 
-/// One try at a job, under one lease.
-#[Object(name = "JobAttempt", serial)]
-impl AttemptNode {
+viewed!(AttemptNode(Arc<Attempt>));
+
+fields! {
+    /// One try at a job, under one lease.
+    #[Object(name = "JobAttempt", serial)]
+    AttemptNode |attempt|;
+
     /// Its number, from 1, counted for the job's whole life.
-    async fn number(&self) -> i32 {
-        self.0.number
-    }
+    value number: i32 = attempt.number;
 
     /// Who runs it, or ran it.
-    async fn worker(&self) -> &str {
-        &self.0.worker
-    }
+    value worker: &str = &attempt.worker;
 
     /// When it started.
-    async fn started_at(&self) -> DateTime {
-        DateTime(self.0.started_at)
-    }
+    value started_at: DateTime = DateTime(attempt.started_at);
 
     /// When its lease ends, unless a heartbeat comes before; null when it has ended.
-    async fn expires_at(&self) -> Option<DateTime> {
-        self.0.end.is_none().then(|| DateTime(self.0.expires_at))
-    }
+    value expires_at: Option<DateTime> = attempt.end.is_none().then(|| DateTime(attempt.expires_at));
 
     /// When it ended.
-    async fn finished_at(&self) -> Option<DateTime> {
-        self.0.end.as_ref().map(|end| DateTime(end.at))
-    }
+    value finished_at: Option<DateTime> = attempt.end.as_ref().map(|end| DateTime(end.at));
 
     /// How it ended; null while it runs.
-    async fn outcome(&self) -> Option<AttemptOutcome> {
-        self.0.end.as_ref().map(|end| end.outcome.into())
-    }
+    value outcome: Option<AttemptOutcome> = attempt.end.as_ref().map(|end| end.outcome.into());
 
     /// What went wrong, if something did.
-    async fn error(&self) -> Option<JobError> {
-        self.0.end.as_ref().and_then(|end| end.error.as_ref()).map(JobError::from)
-    }
+    object error: Option<JobError> = attempt.end.as_ref().and_then(|end| end.error.as_ref());
 
     /// How many records it has moved, as far as its worker has said.
-    async fn records(&self) -> Option<BigCount> {
-        self.0.progress.as_ref().and_then(|progress| progress.records).map(BigCount)
-    }
+    value records: Option<BigCount> =
+        attempt.progress.as_ref().and_then(|progress| progress.records).map(BigCount);
 
     /// How many bytes it has moved, as far as its worker has said.
-    async fn bytes(&self) -> Option<BigCount> {
-        self.0.progress.as_ref().and_then(|progress| progress.bytes).map(BigCount)
-    }
+    value bytes: Option<BigCount> =
+        attempt.progress.as_ref().and_then(|progress| progress.bytes).map(BigCount);
 }

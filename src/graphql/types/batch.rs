@@ -265,7 +265,7 @@ fields! {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<EventConnection> {
+    ) -> Result<Inline<EventConnection>> {
         event_list(ctx, filter, Some(self.0.batch.id), PageArgs { first, after, last, before }).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result};
 
 use super::{
     attempt::JobError, backfill::BackfillNode, batch::BatchNode, job::JobNode, schedule::ScheduleNode,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{
         event::{self, Actor, Event},
-        id::{BackfillId, BatchId, JobId, ScheduleId, TenantId},
+        id::{BackfillId, BatchId, JobId, ScheduleId, TenantId, TokenId},
         problem::{At, Problem, keep},
     },
     graphql::{
@@ -109,37 +109,36 @@ pub enum ActorKind {
     Sluice,
 }
 
-/// Who caused a change.
-#[derive(SimpleObject)]
-#[graphql(name = "Actor", serial)]
-pub struct ActorNode {
+/// The GraphQL type `Actor`.
+pub struct ActorNode(Actor);
+
+viewed!(ActorNode(Actor));
+
+fields! {
+    /// Who caused a change.
+    #[Object(name = "Actor", serial)]
+    ActorNode |actor|;
+
     /// What kind of actor it is.
-    kind: ActorKind,
+    value kind: ActorKind = match actor {
+        Actor::Client | Actor::Token { .. } | Actor::Subject(_) => ActorKind::Client,
+        Actor::Worker(_) => ActorKind::Worker,
+        Actor::Sluice => ActorKind::Sluice,
+    };
+
     /// What a worker calls itself, what the token is called that a client has shown, or what its issuer calls it;
     /// null for others.
-    name: Option<String>,
-    /// The id of that token; null for others.
-    token_id: Option<ID>,
-}
+    value name: Option<&str> = match actor {
+        Actor::Token { name, .. } | Actor::Subject(name) => Some(name),
+        Actor::Worker(name) => Some(name),
+        Actor::Client | Actor::Sluice => None,
+    };
 
-impl From<&Actor> for ActorNode {
-    fn from(actor: &Actor) -> Self {
-        match actor {
-            Actor::Client => Self { kind: ActorKind::Client, name: None, token_id: None },
-            Actor::Token { id, name } => Self {
-                kind: ActorKind::Client,
-                name: Some(name.to_string()),
-                token_id: Some(id.to_string().into()),
-            },
-            Actor::Subject(name) => {
-                Self { kind: ActorKind::Client, name: Some(name.to_string()), token_id: None }
-            }
-            Actor::Worker(name) => {
-                Self { kind: ActorKind::Worker, name: Some(name.to_string()), token_id: None }
-            }
-            Actor::Sluice => Self { kind: ActorKind::Sluice, name: None, token_id: None },
-        }
-    }
+    /// The id of that token; null for others.
+    value token_id: Option<TokenId> = match actor {
+        Actor::Token { id, .. } => Some(*id),
+        Actor::Client | Actor::Subject(_) | Actor::Worker(_) | Actor::Sluice => None,
+    };
 }
 
 /// The GraphQL type `Event`.
@@ -161,9 +160,7 @@ fields! {
     value at: DateTime = DateTime(it.event.at);
 
     /// Who caused it.
-    async fn actor(&self) -> ActorNode {
-        ActorNode::from(&self.0.event.actor)
-    }
+    object actor: ActorNode = &it.event.actor;
 
     /// The id of the tenant of what it is about.
     value tenant_id: TenantId = it.event.tenant_id;
@@ -216,9 +213,7 @@ fields! {
     value attempt: Option<i32> = it.event.change.attempt();
 
     /// What went wrong, if something did.
-    async fn error(&self) -> Option<JobError> {
-        self.0.event.change.error().map(JobError::from)
-    }
+    object error: Option<JobError> = it.event.change.error();
 
     /// When the job may be claimed again after a failed attempt.
     value not_before: Option<DateTime> = it.event.change.not_before().map(DateTime);

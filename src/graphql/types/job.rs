@@ -25,7 +25,7 @@ use crate::{
         context::ContextExt,
         error::gone,
         fields::fields,
-        inline::{Kept, Viewed, viewed},
+        inline::{InlineList, Kept, Viewed, viewed},
         leaf::{ObjectNames, choices},
         loaders::{AttemptsKey, BlockedKey, GraphKey, LinksKey, OutputKey},
         scalar::{DateTime, Since},
@@ -220,8 +220,8 @@ fields! {
     value max_attempts: i32 = it.job.max_attempts;
 
     /// The attempts at it, oldest first.
-    async fn attempts(&self, ctx: &Context<'_>) -> Result<Vec<AttemptNode>> {
-        Ok(self.own_attempts(ctx).await?.into_iter().map(AttemptNode).collect())
+    async fn attempts(&self, ctx: &Context<'_>) -> Result<InlineList<AttemptNode>> {
+        Ok(InlineList(self.own_attempts(ctx).await?.into_iter().map(AttemptNode).collect()))
     }
 
     /// When it may be claimed, if it waits for a while after a failed attempt.
@@ -230,7 +230,7 @@ fields! {
     /// How far its current or last attempt is, as far as its worker has said.
     async fn progress(&self, ctx: &Context<'_>) -> Result<Option<JobProgress>> {
         let attempts = self.own_attempts(ctx).await?;
-        Ok(attempts.last().and_then(|attempt| attempt.progress.as_ref()).map(JobProgress::from))
+        Ok(attempts.last().and_then(|attempt| attempt.progress.as_ref()).map(JobProgress::kept))
     }
 
     /// What it has put out for those that require it.
@@ -245,7 +245,7 @@ fields! {
         Ok(ends
             .filter(|end| end.outcome != AttemptOutcome::Released)
             .take(1)
-            .find_map(|end| end.error.as_ref().map(JobError::from)))
+            .find_map(|end| end.error.as_ref().map(JobError::kept)))
     }
 
     /// Everything that keeps it from running; empty when it runs, has ended, or will be given to the next
