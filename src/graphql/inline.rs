@@ -333,3 +333,20 @@ async fn one_by_one<T: OutputType>(
     });
     try_join_all(items).await.map(Value::List)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::stands_for;
+
+    #[test]
+    fn an_identifier_stands_for_the_name_that_the_schema_gives_it() {
+        for (identifier, name) in
+            [("id", "id"), ("r#type", "type"), ("effective_updated_since", "effectiveUpdatedSince")]
+        {
+            assert!(stands_for(identifier, name), "{name}");
+        }
+        for name in ["effective", "effectivesince", "effective_since", "effectiveSinces", "EffectiveSince"] {
+            assert!(!stands_for("effective_since", name), "{name}");
+        }
+    }
+}
