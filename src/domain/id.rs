@@ -99,9 +99,13 @@ impl<K: StaticType> Id<K> {
     /// What follows the underscore when the id is written: the bits in Crockford's base 32, five to a
     /// digit, the highest first.
     pub fn suffix(self) -> [u8; SUFFIX] {
-        const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-        let bits = self.0.as_u128();
-        std::array::from_fn(|place| DIGITS[(bits >> (5 * (SUFFIX - 1 - place))) as usize & 31])
+        let mut suffix = [0; SUFFIX];
+        let mut bits = self.0.as_u128();
+        for pair in suffix.rchunks_exact_mut(2) {
+            pair.copy_from_slice(&PAIRS[bits as usize % PAIRS.len()]);
+            bits /= PAIRS.len() as u128;
+        }
+        suffix
     }
 
     /// The id with this [suffix](Self::suffix).
@@ -124,6 +128,18 @@ impl<K: StaticType> Id<K> {
         ))
     }
 }
+
+/// All pairs of digits of a suffix: a page has some thousand ids.
+const PAIRS: [[u8; 2]; 1024] = {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let mut pairs = [[0; 2]; 1024];
+    let mut number = 0;
+    while number < pairs.len() {
+        pairs[number] = [DIGITS[number / 32], DIGITS[number % 32]];
+        number += 1;
+    }
+    pairs
+};
 
 /// How many digits follow the underscore.
 pub const SUFFIX: usize = 26;
