@@ -139,7 +139,7 @@ async fn waits_for_both_tables_at_once(app: &TestApp, query: &str, variables: Va
 fn jobs_and_connections_are_asked_for_at_the_same_time() {
     run(
         Engine::Postgres,
-        |_| {},
+        forgetful,
         |app| {
             Box::pin(async move {
                 create_batches(app, 3).await;
