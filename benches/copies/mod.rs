@@ -1,8 +1,7 @@
 //! Copies of all batches that are there, with what belongs to them, by SQL alone.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use rusqlite::Connection;
+use sluice::clock::Clock;
 use tokio_postgres::Client;
 
 use crate::common::database::{postgres, sqlite_path};
@@ -48,8 +47,8 @@ impl Copies {
         for (table, _) in TABLES {
             database.execute(&format!("CREATE TABLE first_{table} AS SELECT * FROM {table}")).await;
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        Self { database, made: 0, minute: now.as_millis() as u64 >> 16 }
+        let now = Clock::System.now().timestamp_millis().unsigned_abs();
+        Self { database, made: 0, minute: now >> 16 }
     }
 
     /// Makes copies until there are so many.

@@ -137,20 +137,16 @@ async fn waits_for_both_tables_at_once(app: &TestApp, query: &str, variables: Va
 /// On SQLite a reader can't be held back; the code is the same.
 #[test]
 fn jobs_and_connections_are_asked_for_at_the_same_time() {
-    run(
-        Engine::Postgres,
-        forgetful,
-        |app| {
-            Box::pin(async move {
-                create_batches(app, 3).await;
-                waits_for_both_tables_at_once(app, NESTED, json!({})).await;
+    run(Engine::Postgres, forgetful, |app| {
+        Box::pin(async move {
+            create_batches(app, 3).await;
+            waits_for_both_tables_at_once(app, NESTED, json!({})).await;
 
-                let id =
-                    app.data("{ batches { nodes { id } } }", json!({})).await["batches"]["nodes"][0]["id"]
-                        .clone();
-                let one = "query ($id: ID!) { batch(id: $id) { jobs { connection { name } dependencies { kind } } } }";
-                waits_for_both_tables_at_once(app, one, json!({ "id": id })).await;
-            })
-        },
-    );
+            let id = app.data("{ batches { nodes { id } } }", json!({})).await["batches"]["nodes"][0]["id"]
+                .clone();
+            let one =
+                "query ($id: ID!) { batch(id: $id) { jobs { connection { name } dependencies { kind } } } }";
+            waits_for_both_tables_at_once(app, one, json!({ "id": id })).await;
+        })
+    });
 }
