@@ -31,12 +31,17 @@ use common::{
 use copies::Copies;
 use serde_json::{Value, json};
 use sluice::{
-    domain::{access::Caller, documents::DocumentLimits, id::ConnectionId},
+    domain::{
+        access::Caller, connection::ConnectionDraft, documents::DocumentLimits, id::ConnectionId,
+        tenant::TenantDraft,
+    },
     graphql::{CostShown, Operation, Requester, Schema},
     services::Services,
 };
 
 const JOBS: usize = 20;
+/// How many tenants have work at last.
+const TENANTS: usize = 1_000;
 /// How many batches are made as users make them.
 const MADE: usize = 100;
 /// How many jobs the store has at each step, after the first batch and those that are made.
@@ -115,6 +120,11 @@ async fn measure(database: &Scratch) {
         copies.make(jobs / (MADE * JOBS) - 1).await;
         bench.step(database, jobs).await;
     }
+    let [one, many] = bench.claims_of_tenants().await;
+    println!(
+        "\n{} claims of a job and completions take {one} ms where one tenant has work, and {many} ms where {TENANTS} have.",
+        setting("BENCH_REPEATS", 100.0),
+    );
     match bench.scans.is_empty() {
         true => println!("\nNo statement reads a table without an index."),
         false => println!("\nRead a table without an index:\n{}", Vec::from_iter(bench.scans).join("\n")),
@@ -185,6 +195,40 @@ impl Bench {
         line += &cell(times, self.count(repeats));
         println!("{line}");
         self.run_all().await;
+    }
+
+    /// How long it takes to claim and complete as many jobs as everything else is repeated, one by one: of one tenant, and
+    /// then where each of many has a batch.
+    async fn claims_of_tenants(&self) -> [String; 2] {
+        let repeats = setting("BENCH_REPEATS", 100.0) as usize;
+        self.make(repeats.div_ceil(JOBS) + 1).await;
+        let one = self.claims(repeats).await;
+        self.run_all().await;
+        for number in 0..TENANTS {
+            let name = format!("Tenant {number}");
+            let tenant = TenantDraft { name, max_concurrent_jobs: None };
+            let tenant = self.services.create_tenant(&Caller::ANYBODY, tenant).await.unwrap().id.to_string();
+            let connection = ConnectionDraft {
+                tenant_id: Some(tenant.clone()),
+                name: "There".into(),
+                provider: "csv".into(),
+                ..ConnectionDraft::default()
+            };
+            let connection = self.services.create_connection(&Caller::ANYBODY, connection).await.unwrap().id;
+            let mut draft = drafts::draft(0, JOBS, 3, &[connection, connection]);
+            draft.tenant_id = Some(tenant);
+            self.services.create_batches(&Caller::ANYBODY, vec![draft]).await.unwrap();
+        }
+        [one, self.claims(repeats).await]
+    }
+
+    /// How long so many claims of one job with its completion take, in milliseconds together.
+    async fn claims(&self, count: usize) -> String {
+        let begun = Instant::now();
+        for _ in 0..count {
+            assert_eq!(self.run(1).await, 1);
+        }
+        format!("{:.0}", begun.elapsed().as_secs_f64() * 1_000.0)
     }
 
     fn query(&self, what: &str) -> String {
