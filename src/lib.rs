@@ -34,8 +34,9 @@
 //! A **nested read**: the operation is read, validated and its cost worked out, or its document is known
 //! (`graphql`, `documents`); `Query.batches` asks the services for a page and,
 //! by look-ahead, for the parts that the selection wants; one round of statements fetches the jobs, the
-//! dependencies and the connections of all batches of the page; dependencies are then followed in
-//! memory ([`domain::graph::JobGraph`]). A **write**: the input becomes a draft, the domain says
+//! dependencies and the connections of all batches of the page, but for those that were read before and whose
+//! rows are still the same (`services`, `graph_cache`); dependencies are then followed in memory
+//! ([`domain::graph::JobGraph`]). A **write**: the input becomes a draft, the domain says
 //! everything that is wrong with it, the service writes rows in one transaction. A **subscription**: the
 //! service waits for a change, the batch is read as a query would read it, and the next response is
 //! worked out once the connection (a WebSocket or server-sent events) has taken the one before.
