@@ -9,7 +9,7 @@
 //! A type that goes both ways has a **view**, which its fields are worked out from ([`Viewed`](super::inline::Viewed)),
 //! and its fields in `fields!`:
 //!
-//! ```ignore
+//! ```text
 //! pub struct JobNode { job: Arc<Job>, graph: Option<Arc<BatchGraph>> }   // its view: JobView { &job, Option<&graph> }
 //!
 //! fields! {

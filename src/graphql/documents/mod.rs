@@ -2,7 +2,7 @@
 //!
 //! A document goes through this once. It is refused when it is too long ([`DocumentLimits`]), when it asks
 //! for too much ([`measure`]), when the schema has no answer to it ([`validate`]). Else it becomes what the
-//! executor takes ([`convert`]), with a formula for its [`cost`], and is kept ([`cache`]). A request with a
+//! executor takes ([`convert`]), with a formula for its [`cost`], and is kept ([`crate::cache`]). A request with a
 //! known document costs the check of its variables ([`inputs`], [`variables`]), working out the formula, and a
 //! copy of the document, which the executor wants for its own.
 //!
