@@ -45,6 +45,9 @@ const CREATE: &str = "mutation ($input: CreateBatchInput!) {
     createBatch(input: $input) { batch { id version } userErrors { code message } }
 }";
 
+/// The large batch has more variables than are taken unless somebody asks for it.
+const LIMITS: DocumentLimits = DocumentLimits { variable_bytes: 16 << 20, ..DocumentLimits::DEFAULT };
+
 /// A batch to be made.
 struct Size {
     title: &'static str,
@@ -102,7 +105,7 @@ async fn compare_on(database: &Scratch) {
         services.create_batches(&Caller::ANYBODY, drafts).await.unwrap();
     }
     database.analyze().await;
-    let schema = Schema::new(Arc::new(services), DocumentLimits::DEFAULT, None).unwrap();
+    let schema = Schema::new(Arc::new(services), LIMITS, None).unwrap();
     let mut writer = Writer::open(&database.url).await;
 
     // A store of its own, since whoever is observed does a little more.
@@ -112,8 +115,7 @@ async fn compare_on(database: &Scratch) {
     observed.observe(move |_| {
         counter.fetch_add(1, Relaxed);
     });
-    let observed =
-        Schema::new(Arc::new(database::services(observed)), DocumentLimits::DEFAULT, None).unwrap();
+    let observed = Schema::new(Arc::new(database::services(observed)), LIMITS, None).unwrap();
 
     for size in &SIZES {
         let draft = |number| drafts::draft(number, size.jobs, size.requirements_of_a_load, &connections);
