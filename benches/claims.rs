@@ -27,10 +27,11 @@ use std::{
 
 use common::{
     database::{self, Scratch},
-    drafts, percentile, setting,
+    drafts, percentile,
+    requests::{claim, drain, finish},
+    setting,
 };
 use futures_util::StreamExt;
-use serde_json::{Value, json};
 use sluice::{
     domain::{
         access::Caller,
@@ -40,18 +41,12 @@ use sluice::{
         id::ConnectionId,
         job::{JobType, RequiredObjects},
     },
-    graphql::{CostShown, Operation, Requester, Schema},
+    graphql::Schema,
     services::Services,
 };
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, NoTls};
 
-const CLAIM: &str = "mutation ($limit: Int!, $wait: Int!) {
-    claimJobs(input: { worker: \"bench\", limit: $limit, waitSeconds: $wait }) { claims { lease } userErrors { message } }
-}";
-const FINISH: &str = "mutation ($results: [JobResultInput!]!) {
-    finishJobs(input: { results: $results }) { results { userErrors { code } } userErrors { message } }
-}";
 const SIZES: [usize; 3] = [1, 10, 100];
 const WORKERS: [usize; 3] = [1, 4, 16];
 const FOLLOWERS: usize = 1_000;
@@ -59,15 +54,7 @@ const FOLLOWERS: usize = 1_000;
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let wanted = std::env::var("BENCH_DATABASES").unwrap_or_else(|_| "postgres,sqlite".into());
-        if wanted.contains("postgres")
-            && let Some(database) = Scratch::postgres().await
-        {
-            measure(&database).await;
-        }
-        if wanted.contains("sqlite") {
-            measure(&Scratch::sqlite()).await;
-        }
+        database::on_each(measure).await;
     });
 }
 
@@ -95,7 +82,7 @@ async fn measure(database: &Scratch) {
             };
             // As many as could be needed, made before anything is measured.
             let jobs = (if size == 1 { 2_000.0 } else { 12_000.0 } * round.as_secs_f64()) as usize;
-            stock(&services, &connections, jobs).await;
+            drafts::make(&services, &connections, jobs.div_ceil(drafts::JOBS)).await;
             database.analyze().await;
             let before = statements.load(Relaxed);
             let (done, seconds) = run(&schema, size, workers, round).await;
@@ -110,36 +97,6 @@ async fn measure(database: &Scratch) {
     }
     ready_to_held(&services, &schema, &connections).await;
     followers(&services, &connections).await;
-}
-
-/// Makes batches with this many jobs in all.
-async fn stock(services: &Services, connections: &[ConnectionId], jobs: usize) {
-    for _ in 0..jobs.div_ceil(2_000) {
-        let batches = (0..100).map(|number| drafts::draft(number, 20, 3, connections)).collect();
-        services.create_batches(&Caller::ANYBODY, batches).await.unwrap();
-    }
-}
-
-async fn ask(schema: &Schema, query: &str, variables: Value) -> Value {
-    let operation =
-        Operation { document: query.into(), operation_name: None, variables, cost: CostShown::No };
-    let answer: Value =
-        serde_json::from_str(&schema.execute(operation, Requester::anybody()).await.json).unwrap();
-    assert!(answer.get("errors").is_none(), "{answer}");
-    answer["data"].clone()
-}
-
-async fn claim(schema: &Schema, limit: usize, wait: u64) -> Vec<Value> {
-    let mut data = ask(schema, CLAIM, json!({ "limit": limit, "wait": wait })).await;
-    let claims = data["claimJobs"]["claims"].take();
-    claims.as_array().unwrap().iter().map(|claim| claim["lease"].clone()).collect()
-}
-
-async fn finish(schema: &Schema, leases: Vec<Value>) {
-    let results: Vec<Value> = leases.into_iter().map(|lease| json!({ "lease": lease })).collect();
-    let data = ask(schema, FINISH, json!({ "results": results })).await;
-    let results = data["finishJobs"]["results"].as_array().unwrap();
-    assert!(results.iter().all(|result| result["userErrors"] == json!([])), "{data}");
 }
 
 /// How many jobs so many workers claim and complete, and in how many seconds.
@@ -163,17 +120,6 @@ async fn run(schema: &Schema, size: usize, workers: usize, round: Duration) -> (
     }
     running.join_all().await;
     (done.load(Relaxed), start.elapsed().as_secs_f64())
-}
-
-/// Completes what is left.
-async fn drain(schema: &Schema) {
-    loop {
-        let leases = claim(schema, 100, 0).await;
-        if leases.is_empty() {
-            return;
-        }
-        finish(schema, leases).await;
-    }
 }
 
 /// What the bare script does in the same time: jobs a second.

@@ -29,13 +29,15 @@ use std::{
 use common::{
     allocations::{Allocated, Counting, counted},
     database::{self, Scratch},
-    drafts, percentile, process, setting,
+    drafts, percentile, process,
+    requests::ask,
+    setting,
 };
 use rows::Writer;
 use serde_json::{Value, json};
 use sluice::{
-    domain::{access::Caller, documents::DocumentLimits, draft::BatchDraft, job::JobType},
-    graphql::{CostShown, Operation, Requester, Schema},
+    domain::{documents::DocumentLimits, draft::BatchDraft, job::JobType},
+    graphql::Schema,
 };
 
 #[global_allocator]
@@ -76,15 +78,7 @@ struct Total {
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let wanted = std::env::var("BENCH_DATABASES").unwrap_or_else(|_| "postgres,sqlite".into());
-        if wanted.contains("postgres")
-            && let Some(database) = Scratch::postgres().await
-        {
-            compare_on(&database).await;
-        }
-        if wanted.contains("sqlite") {
-            compare_on(&Scratch::sqlite()).await;
-        }
+        database::on_each(compare_on).await;
     });
 }
 
@@ -100,10 +94,7 @@ async fn compare_on(database: &Scratch) {
     let connections = drafts::connections(&services).await;
     // Some batches are there already and the statistics know of them, as anywhere but on the first day:
     // PostgreSQL checks foreign keys with a plan that it keeps, and one made for an empty table is bad.
-    for _ in 0..5 {
-        let drafts = (0..100).map(|number| drafts::draft(number, 20, 3, &connections)).collect();
-        services.create_batches(&Caller::ANYBODY, drafts).await.unwrap();
-    }
+    drafts::make(&services, &connections, 500).await;
     database.analyze().await;
     let schema = Schema::new(Arc::new(services), LIMITS, None).unwrap();
     let mut writer = Writer::open(&database.url).await;
@@ -191,15 +182,8 @@ impl Total {
 
 /// Makes the batch as a client does.
 async fn create(schema: &Schema, draft: &BatchDraft) {
-    let operation = Operation {
-        document: CREATE.into(),
-        operation_name: None,
-        variables: json!({ "input": input(draft) }),
-        cost: CostShown::No,
-    };
-    let answer = schema.execute(operation, Requester::anybody()).await.json;
-    let answer: Value = serde_json::from_str(&answer).unwrap();
-    assert!(answer.pointer("/data/createBatch/batch/id").is_some(), "{answer}");
+    let data = ask(schema, CREATE, json!({ "input": input(draft) })).await;
+    assert!(data.pointer("/createBatch/batch/id").is_some(), "{data}");
 }
 
 /// What a client writes for this draft.

@@ -25,17 +25,14 @@ use std::{
 
 use common::{
     database::{self, Scratch},
-    drafts, load, percentile, setting,
+    drafts, load, percentile,
+    requests::NESTED,
+    setting,
 };
 use serde_json::json;
-use sluice::domain::access::Caller;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sluice");
 const CLIENTS: usize = 16;
-const PAGE: &str = "{ batches(first: 50) { nodes { id status since priority createdAt
-    sourceConnection { id name provider } destinationConnection { id name provider }
-    jobs { id position type object grain status wave attempt maxAttempts connection { id name }
-        dependencies { kind satisfied job { id object status } } } } } }";
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -44,21 +41,16 @@ fn main() {
         println!("The program has {:.1} MB.\n", bytes as f64 / 1e6);
         println!("| database | start to first answer, ms: p50 | worst | idle, MB | page at 16 clients, MB at most |");
         println!("|---|---|---|---|---|");
-        let wanted = std::env::var("BENCH_DATABASES").unwrap_or_else(|_| "postgres,sqlite".into());
-        if wanted.contains("postgres")
-            && let Some(database) = Scratch::postgres().await
-        {
-            measure(&database).await;
-        }
-        if wanted.contains("sqlite") {
-            measure(&Scratch::sqlite()).await;
-        }
+        database::on_each(measure).await;
     });
 }
 
 async fn measure(database: &Scratch) {
     fill(database).await;
-    let ask = load::post("/graphql", &json!({ "query": PAGE }).to_string());
+    let ask = load::post(
+        "/graphql",
+        &json!({ "query": format!("{{ batches(first: 50) {{ {NESTED} }} }}") }).to_string(),
+    );
     let mut starts = Vec::new();
     for _ in 0..setting("BENCH_STARTS", 10.0) as usize {
         let begun = Instant::now();
@@ -89,10 +81,7 @@ async fn fill(database: &Scratch) {
     let store = database::open(&database.url).await;
     let services = database::services(store.clone());
     let connections = drafts::connections(&services).await;
-    for first in (0..setting("BENCH_BATCHES", 500.0) as usize).step_by(100) {
-        let drafts = (first..first + 100).map(|number| drafts::draft(number, 20, 3, &connections)).collect();
-        services.create_batches(&Caller::ANYBODY, drafts).await.unwrap();
-    }
+    drafts::make(&services, &connections, setting("BENCH_BATCHES", 500.0) as usize).await;
     store.close().await.unwrap();
     database.analyze().await;
 }

@@ -38,6 +38,7 @@ use common::{
     load::Load,
     percentile, process,
     process::Process,
+    requests::NESTED,
     setting,
 };
 use serde_json::{Value, json};
@@ -54,22 +55,10 @@ use tokio::task::JoinSet;
 static ALLOCATOR: Counting = Counting;
 
 const CLIENTS: usize = 16;
-const JOBS: usize = 20;
 /// How many jobs the oldest batch has.
 const LARGE: usize = 10_000;
-const REQUIREMENTS_OF_A_LOAD: usize = 3;
 const WARM_UP: Duration = Duration::from_millis(500);
 
-const NESTED: &str = "nodes {
-    id status since priority createdAt
-    sourceConnection { id name provider }
-    destinationConnection { id name provider }
-    jobs {
-        id position type object grain status wave attempt maxAttempts
-        connection { id name }
-        dependencies { kind satisfied job { id object status } }
-    }
-}";
 const LIST: &str = "{ batches(first: 100) { nodes { id status priority createdAt since } } }";
 const JOBS_OF_ONE: &str = "id status priority createdAt since
     jobs { id position type object grain status wave attempt maxAttempts }";
@@ -253,22 +242,14 @@ async fn compare() {
     } else {
         println!("Servers, clients and database share all cores: look at the CPU time.");
     }
-    let wanted = std::env::var("BENCH_DATABASES").unwrap_or_else(|_| "postgres,sqlite".into());
-    if wanted.contains("postgres")
-        && let Some(database) = Scratch::postgres().await
-    {
-        compare_on(&database).await;
-    }
-    if wanted.contains("sqlite") {
-        compare_on(&Scratch::sqlite()).await;
-    }
+    database::on_each(compare_on).await;
 }
 
 async fn compare_on(database: &Scratch) {
     let batches = setting("BENCH_BATCHES", 500.0) as usize;
     let newest = seed(database, batches).await;
     let title = database.title();
-    println!("\n# {title}, {batches} batches with {JOBS} jobs and 30 dependencies each\n");
+    println!("\n# {title}, {batches} batches with {} jobs and 30 dependencies each\n", drafts::JOBS);
     println!(
         "| what | who | req/s | p50 ms | p99 ms | CPU ms/req | bytes \
          | req/s of bare | CPU of bare | by round |"
@@ -360,16 +341,9 @@ async fn seed(database: &Scratch, batches: usize) -> String {
     let store = database::open(&database.url).await;
     let services = database::services(store.clone());
     let connections = drafts::connections(&services).await;
-    let mut newest = String::new();
-    let large = drafts::draft(0, LARGE, REQUIREMENTS_OF_A_LOAD, &connections);
+    let large = drafts::draft(0, LARGE, drafts::REQUIREMENTS_OF_A_LOAD, &connections);
     services.create_batches(&Caller::ANYBODY, vec![large]).await.unwrap();
-    for first in (0..batches).step_by(100) {
-        let numbers = first..batches.min(first + 100);
-        let drafts =
-            numbers.map(|number| drafts::draft(number, JOBS, REQUIREMENTS_OF_A_LOAD, &connections)).collect();
-        let made = services.create_batches(&Caller::ANYBODY, drafts).await.unwrap();
-        newest = made.last().unwrap().batch.id.to_string();
-    }
+    let newest = drafts::make(&services, &connections, batches).await;
     store.close().await.unwrap();
     database.analyze().await;
     eprintln!("made {batches} batches in {:.1} s", start.elapsed().as_secs_f64());

@@ -26,20 +26,22 @@ use std::{
 
 use common::{
     database::{self, Scratch},
-    drafts, percentile, setting,
+    drafts::{self, JOBS, REQUIREMENTS_OF_A_LOAD},
+    percentile,
+    requests::{ask, claim, drain, finish},
+    setting,
 };
 use copies::Copies;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sluice::{
     domain::{
         access::Caller, connection::ConnectionDraft, documents::DocumentLimits, id::ConnectionId,
         tenant::TenantDraft,
     },
-    graphql::{CostShown, Operation, Requester, Schema},
+    graphql::Schema,
     services::Services,
 };
 
-const JOBS: usize = 20;
 /// How many tenants have work at last.
 const TENANTS: usize = 1_000;
 /// How many batches are made as users make them.
@@ -50,160 +52,151 @@ const STEPS: [usize; 4] = [20_000, 200_000, 1_000_000, 5_000_000];
 const PAGE: &str =
     "{ batches(first: 50) { nodes { id status sourceConnection { name } destinationConnection { name }
     jobs { id object status connection { name } dependencies { kind satisfied job { id status } } } } } }";
-const CLAIM: &str = "mutation ($limit: Int!) {
-    claimJobs(input: { worker: \"bench\", limit: $limit }) { claims { lease } userErrors { message } } }";
-const FINISH: &str = "mutation ($results: [JobResultInput!]!) {
-    finishJobs(input: { results: $results }) { results { userErrors { code } } userErrors { message } } }";
 
-/// What is done at each step, beside claims.
-const READS: [&str; 5] =
-    ["page", "batch by id", "events", "events of a batch", "failed jobs, of which there are none"];
+/// What is read at each step.
+#[derive(Clone, Copy)]
+enum Read {
+    Page,
+    Batch,
+    Events,
+    EventsOfBatch,
+    FailedJobs,
+}
+
+impl Read {
+    const ALL: [Self; 5] = [Self::Page, Self::Batch, Self::Events, Self::EventsOfBatch, Self::FailedJobs];
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Batch => "batch by id",
+            Self::Events => "events",
+            Self::EventsOfBatch => "events of a batch",
+            Self::FailedJobs => "failed jobs, of which there are none",
+        }
+    }
+
+    /// How it is asked for: of this batch, or what follows this cursor.
+    fn query(self, batch: &str, cursor: &str) -> String {
+        match self {
+            Self::Page => PAGE.into(),
+            Self::Batch => format!("{{ batch(id: {batch:?}) {{ id status jobs {{ id object status }} }} }}"),
+            Self::Events => {
+                format!("{{ events(first: 100, after: {cursor:?}) {{ nodes {{ kind at }} }} }}")
+            }
+            Self::EventsOfBatch => {
+                format!("{{ batch(id: {batch:?}) {{ events(first: 100) {{ nodes {{ kind at }} }} }} }}")
+            }
+            Self::FailedJobs => {
+                "{ jobs(first: 50, filter: { statuses: [FAILED] }) { nodes { id object } } }".into()
+            }
+        }
+    }
+}
 
 struct Bench {
     schema: Schema,
     services: Arc<Services>,
     connections: Vec<ConnectionId>,
-    /// The first batch.
-    first: String,
-    /// Where the history has got to.
-    cursor: String,
+    /// How often each thing is done.
+    repeats: usize,
+    /// What was sent to the database and not looked at yet.
     statements: Arc<Mutex<Vec<String>>>,
     /// Statements that read a table without an index.
     scans: BTreeSet<String>,
 }
 
+/// What was done as often as everything is.
+struct Done {
+    times: Vec<Duration>,
+    statements: usize,
+}
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let wanted = std::env::var("BENCH_DATABASES").unwrap_or_else(|_| "postgres,sqlite".into());
-        if wanted.contains("postgres")
-            && let Some(database) = Scratch::postgres().await
-        {
-            measure(&database).await;
-        }
-        if wanted.contains("sqlite") {
-            measure(&Scratch::sqlite()).await;
-        }
-    });
+    runtime.block_on(database::on_each(measure));
 }
 
 async fn measure(database: &Scratch) {
-    let statements = Arc::new(Mutex::new(Vec::new()));
-    let mut store = database::open(&database.url).await;
-    let seen = statements.clone();
-    store.observe(move |info| seen.lock().unwrap().push(info.statement.to_string()));
-    let services = Arc::new(database::services(store));
-    let connections = drafts::connections(&services).await;
-    let schema = Schema::new(services.clone(), DocumentLimits::DEFAULT, None).unwrap();
-    let mut bench = Bench {
-        schema,
-        services,
-        connections,
-        first: String::new(),
-        cursor: String::new(),
-        statements,
-        scans: BTreeSet::new(),
-    };
+    let mut bench = Bench::on(database).await;
     println!("\n# {}: milliseconds (median), and statements of each\n", database.title());
-    println!("| jobs in the store | {} | claim and completion of a job |", READS.join(" | "));
-    println!("|---|{}", "---|".repeat(READS.len() + 1));
+    println!(
+        "| jobs in the store | {} | claim and completion of a job |",
+        Read::ALL.map(Read::title).join(" | ")
+    );
+    println!("|---|{}", "---|".repeat(Read::ALL.len() + 1));
 
-    bench.first = bench.make(1).await;
-    bench.run_all().await;
-    bench.step(database, JOBS).await;
+    let first = bench.make(1).await;
+    drain(&bench.schema).await;
+    bench.step(database, &first, JOBS).await;
     bench.make(MADE - 1).await;
-    bench.run_all().await;
+    drain(&bench.schema).await;
     let mut copies = Copies::of(&database.url).await;
-    bench.step(database, MADE * JOBS).await;
+    bench.step(database, &first, MADE * JOBS).await;
     let most = setting("BENCH_JOBS", 5e6) as usize;
     for jobs in STEPS.into_iter().filter(|jobs| *jobs <= most) {
         copies.make(jobs / (MADE * JOBS) - 1).await;
-        bench.step(database, jobs).await;
+        bench.step(database, &first, jobs).await;
     }
-    let [one, many] = bench.claims_of_tenants().await;
+    let one = bench.claims_of_one_tenant().await;
+    let many = bench.claims_of_many_tenants().await;
     println!(
-        "\n{} claims of a job and completions take {one} ms where one tenant has work, and {many} ms where {TENANTS} have.",
-        setting("BENCH_REPEATS", 100.0),
+        "\nA claim of a job and its completion take {:.2} ms where one tenant has work, and {:.2} ms where {TENANTS} have.",
+        one.median(),
+        many.median(),
     );
-    match bench.scans.is_empty() {
-        true => println!("\nNo statement reads a table without an index."),
-        false => println!("\nRead a table without an index:\n{}", Vec::from_iter(bench.scans).join("\n")),
+    if bench.scans.is_empty() {
+        println!("\nNo statement reads a table without an index.");
+    } else {
+        println!("\nRead a table without an index:\n{}", Vec::from_iter(bench.scans).join("\n"));
     }
 }
 
 impl Bench {
+    async fn on(database: &Scratch) -> Self {
+        let statements = Arc::new(Mutex::new(Vec::new()));
+        let mut store = database::open(&database.url).await;
+        let sent = statements.clone();
+        store.observe(move |info| sent.lock().unwrap().push(info.statement.to_string()));
+        let services = Arc::new(database::services(store));
+        let connections = drafts::connections(&services).await;
+        let schema = Schema::new(services.clone(), DocumentLimits::DEFAULT, None).unwrap();
+        let repeats = setting("BENCH_REPEATS", 100.0) as usize;
+        Self { schema, services, connections, repeats, statements, scans: BTreeSet::new() }
+    }
+
     /// Makes batches, and gives the id of the last.
-    async fn make(&self, count: usize) -> String {
-        let drafts = (0..count).map(|number| drafts::draft(number, JOBS, 3, &self.connections)).collect();
-        let made = self.services.create_batches(&Caller::ANYBODY, drafts).await.unwrap();
-        made.last().unwrap().batch.id.to_string()
-    }
-
-    async fn ask(&self, query: &str, variables: Value) -> Value {
-        let operation =
-            Operation { document: query.into(), operation_name: None, variables, cost: CostShown::No };
-        let answer = self.schema.execute(operation, Requester::anybody()).await.json;
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        assert!(answer.get("errors").is_none(), "{answer}");
-        answer["data"].clone()
-    }
-
-    /// Claims so many jobs, completes them, and says how many those were.
-    async fn run(&self, limit: usize) -> usize {
-        let claimed = self.ask(CLAIM, json!({ "limit": limit })).await;
-        let claims = claimed["claimJobs"]["claims"].as_array().unwrap();
-        let results: Vec<Value> = claims.iter().map(|claim| json!({ "lease": claim["lease"] })).collect();
-        if !results.is_empty() {
-            self.ask(FINISH, json!({ "results": results })).await;
-        }
-        claims.len()
-    }
-
-    async fn run_all(&self) {
-        while self.run(100).await > 0 {}
+    async fn make(&self, batches: usize) -> String {
+        drafts::make(&self.services, &self.connections, batches).await
     }
 
     /// Measures everything, and writes a line of the table.
-    async fn step(&mut self, database: &Scratch, jobs: usize) {
+    async fn step(&mut self, database: &Scratch, batch: &str, jobs: usize) {
         database.analyze().await;
-        let last = self.ask("{ events(last: 100) { pageInfo { startCursor } } }", json!({})).await;
-        self.cursor = last["events"]["pageInfo"]["startCursor"].as_str().unwrap().to_owned();
-        let repeats = setting("BENCH_REPEATS", 100.0) as usize;
-        let mut line = format!("| {jobs} |");
-        for what in READS {
-            let query = self.query(what);
-            self.count(1);
-            self.ask(&query, json!({})).await;
-            self.look_for_scans(database, what).await;
-            let mut times = Vec::new();
-            for _ in 0..repeats {
-                let begun = Instant::now();
-                self.ask(&query, json!({})).await;
-                times.push(begun.elapsed());
-            }
-            line += &cell(times, self.count(repeats));
+        let last = "{ events(last: 100) { pageInfo { startCursor } } }";
+        let last = ask(&self.schema, last, Value::Null).await;
+        let cursor = last["events"]["pageInfo"]["startCursor"].as_str().unwrap().to_owned();
+        let mut cells = vec![jobs.to_string()];
+        for read in Read::ALL {
+            let query = read.query(batch, &cursor);
+            self.look_for_scans(database, read, &query).await;
+            let done = self.repeat(async || drop(ask(&self.schema, &query, Value::Null).await)).await;
+            cells.push(done.cell());
         }
-        self.make(repeats.div_ceil(JOBS) + 1).await;
-        self.run(1).await;
-        self.count(1);
-        let mut times = Vec::new();
-        for _ in 0..repeats {
-            let begun = Instant::now();
-            assert_eq!(self.run(1).await, 1);
-            times.push(begun.elapsed());
-        }
-        line += &cell(times, self.count(repeats));
-        println!("{line}");
-        self.run_all().await;
+        cells.push(self.claims_of_one_tenant().await.cell());
+        println!("| {} |", cells.join(" | "));
     }
 
-    /// How long it takes to claim and complete as many jobs as everything else is repeated, one by one: of one tenant, and
-    /// then where each of many has a batch.
-    async fn claims_of_tenants(&self) -> [String; 2] {
-        let repeats = setting("BENCH_REPEATS", 100.0) as usize;
-        self.make(repeats.div_ceil(JOBS) + 1).await;
-        let one = self.claims(repeats).await;
-        self.run_all().await;
+    /// Claims and completes jobs of one tenant, one by one.
+    async fn claims_of_one_tenant(&self) -> Done {
+        self.make(self.repeats.div_ceil(JOBS) + 1).await;
+        let done = self.claims().await;
+        drain(&self.schema).await;
+        done
+    }
+
+    /// The same where each of many tenants has a batch.
+    async fn claims_of_many_tenants(&self) -> Done {
         for number in 0..TENANTS {
             let name = format!("Tenant {number}");
             let tenant = TenantDraft { name, max_concurrent_jobs: None };
@@ -215,54 +208,60 @@ impl Bench {
                 ..ConnectionDraft::default()
             };
             let connection = self.services.create_connection(&Caller::ANYBODY, connection).await.unwrap().id;
-            let mut draft = drafts::draft(0, JOBS, 3, &[connection, connection]);
+            let mut draft = drafts::draft(0, JOBS, REQUIREMENTS_OF_A_LOAD, &[connection, connection]);
             draft.tenant_id = Some(tenant);
             self.services.create_batches(&Caller::ANYBODY, vec![draft]).await.unwrap();
         }
-        [one, self.claims(repeats).await]
+        self.claims().await
     }
 
-    /// How long so many claims of one job with its completion take, in milliseconds together.
-    async fn claims(&self, count: usize) -> String {
-        let begun = Instant::now();
-        for _ in 0..count {
-            assert_eq!(self.run(1).await, 1);
+    async fn claims(&self) -> Done {
+        let run = async || {
+            let leases = claim(&self.schema, 1, 0).await;
+            assert_eq!(leases.len(), 1);
+            finish(&self.schema, leases).await;
+        };
+        // Once before, so that every statement is prepared.
+        run().await;
+        self.repeat(run).await
+    }
+
+    async fn repeat(&self, what: impl AsyncFn()) -> Done {
+        self.take_statements();
+        let mut times = Vec::new();
+        for _ in 0..self.repeats {
+            let begun = Instant::now();
+            what().await;
+            times.push(begun.elapsed());
         }
-        format!("{:.0}", begun.elapsed().as_secs_f64() * 1_000.0)
+        Done { times, statements: self.take_statements().len() }
     }
 
-    fn query(&self, what: &str) -> String {
-        let Self { first, cursor, .. } = self;
-        match what {
-            "page" => PAGE.into(),
-            "batch by id" => {
-                format!("{{ batch(id: {first:?}) {{ id status jobs {{ id object status }} }} }}")
-            }
-            "events" => format!("{{ events(first: 100, after: {cursor:?}) {{ nodes {{ kind at }} }} }}"),
-            "events of a batch" => {
-                format!("{{ batch(id: {first:?}) {{ events(first: 100) {{ nodes {{ kind at }} }} }} }}")
-            }
-            _ => "{ jobs(first: 50, filter: { statuses: [FAILED] }) { nodes { id object } } }".into(),
-        }
+    fn take_statements(&self) -> Vec<String> {
+        std::mem::take(&mut *self.statements.lock().unwrap())
     }
 
-    /// How many statements each of so many requests has taken. Forgets them.
-    fn count(&self, requests: usize) -> f64 {
-        std::mem::take(&mut *self.statements.lock().unwrap()).len() as f64 / requests as f64
-    }
-
-    /// Asks the database how it finds what the last request has asked for.
-    async fn look_for_scans(&mut self, database: &Scratch, what: &str) {
-        let statements = std::mem::take(&mut *self.statements.lock().unwrap());
-        for statement in statements.iter().filter(|statement| statement.starts_with("SELECT")) {
+    /// Asks the database how it finds what is read.
+    async fn look_for_scans(&mut self, database: &Scratch, read: Read, query: &str) {
+        self.take_statements();
+        ask(&self.schema, query, Value::Null).await;
+        for statement in self.take_statements().iter().filter(|statement| statement.starts_with("SELECT")) {
             for scan in copies::scans(&database.url, statement).await {
-                self.scans.insert(format!("- {what}: {scan}"));
+                self.scans.insert(format!("- {}: {scan}", read.title()));
             }
         }
     }
 }
 
-fn cell(mut times: Vec<Duration>, statements: f64) -> String {
-    times.sort_unstable();
-    format!(" {:.2} ({statements:.1}) |", percentile(&times, 0.5))
+impl Done {
+    /// In milliseconds.
+    fn median(&self) -> f64 {
+        let mut times = self.times.clone();
+        times.sort_unstable();
+        percentile(&times, 0.5)
+    }
+
+    fn cell(&self) -> String {
+        format!("{:.2} ({:.1})", self.median(), self.statements as f64 / self.times.len() as f64)
+    }
 }

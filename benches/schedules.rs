@@ -55,15 +55,7 @@ const LOOKS: usize = 500;
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let wanted = std::env::var("BENCH_DATABASES").unwrap_or_else(|_| "postgres,sqlite".into());
-        if wanted.contains("postgres")
-            && let Some(database) = Scratch::postgres().await
-        {
-            measure(&database).await;
-        }
-        if wanted.contains("sqlite") {
-            measure(&Scratch::sqlite()).await;
-        }
+        database::on_each(measure).await;
     });
 }
 

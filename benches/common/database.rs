@@ -98,6 +98,19 @@ impl Drop for Scratch {
     }
 }
 
+/// Measures on each of the databases that are wanted, one after the other.
+pub async fn on_each(measure: impl AsyncFn(&Scratch)) {
+    let wanted = std::env::var("BENCH_DATABASES").unwrap_or_else(|_| "postgres,sqlite".into());
+    if wanted.contains("postgres")
+        && let Some(database) = Scratch::postgres().await
+    {
+        measure(&database).await;
+    }
+    if wanted.contains("sqlite") {
+        measure(&Scratch::sqlite()).await;
+    }
+}
+
 /// One connection to PostgreSQL.
 pub async fn postgres(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();

@@ -11,6 +11,25 @@ use sluice::{
     services::Services,
 };
 
+/// How many jobs a batch has where there are many batches.
+pub const JOBS: usize = 20;
+/// How many jobs each load of such a batch waits for: 30 dependencies.
+pub const REQUIREMENTS_OF_A_LOAD: usize = 3;
+/// How many of them are made in one transaction.
+const AT_ONCE: usize = 100;
+
+/// Makes so many batches, and gives the id of the newest.
+pub async fn make(services: &Services, connections: &[ConnectionId], batches: usize) -> String {
+    let mut newest = String::new();
+    for first in (0..batches).step_by(AT_ONCE) {
+        let numbers = first..batches.min(first + AT_ONCE);
+        let drafts = numbers.map(|number| draft(number, JOBS, REQUIREMENTS_OF_A_LOAD, connections)).collect();
+        let made = services.create_batches(&Caller::ANYBODY, drafts).await.unwrap();
+        newest = made.last().unwrap().batch.id.to_string();
+    }
+    newest
+}
+
 /// Makes ten connections; five lead to sources and five to destinations.
 pub async fn connections(services: &Services) -> Vec<ConnectionId> {
     let mut ids = Vec::new();

@@ -7,6 +7,7 @@ pub mod database;
 pub mod drafts;
 pub mod load;
 pub mod process;
+pub mod requests;
 
 use std::time::Duration;
 

@@ -20,6 +20,8 @@ const AT_ONCE: usize = 20;
 /// The first batches, and how many copies of them there are.
 pub struct Copies {
     database: Database,
+    /// The statements that make one.
+    inserts: Vec<String>,
     made: usize,
     /// When the first were made at the latest, in units of 65,536 milliseconds since 1970.
     minute: u64,
@@ -44,25 +46,23 @@ impl Copies {
                 Database::Sqlite(_) => "PRAGMA foreign_keys = off",
             })
             .await;
-        for (table, _) in TABLES {
+        let mut inserts = Vec::new();
+        for (table, ids) in TABLES {
+            inserts.push(database.copy(table, ids).await);
             database.execute(&format!("CREATE TABLE first_{table} AS SELECT * FROM {table}")).await;
         }
         let now = Clock::System.now().timestamp_millis().unsigned_abs();
-        Self { database, made: 0, minute: now >> 16 }
+        Self { database, inserts, made: 0, minute: now >> 16 }
     }
 
     /// Makes copies until there are so many.
     pub async fn make(&mut self, copies: usize) {
-        let mut inserts = Vec::new();
-        for (table, ids) in TABLES {
-            inserts.push(self.database.copy(table, ids).await);
-        }
         while self.made < copies {
             self.database.execute("BEGIN").await;
             for _ in 0..AT_ONCE.min(copies - self.made) {
                 self.made += 1;
                 let minute = format!("{:08x}", self.minute - self.made as u64);
-                for insert in &inserts {
+                for insert in &self.inserts {
                     let insert = insert.replace("{copy}", &self.made.to_string());
                     self.database.execute(&insert.replace("{minute}", &minute)).await;
                 }
