@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::graphs::{BatchGraph, Parts, WantedConnections};
 use crate::{
@@ -58,7 +58,12 @@ impl GraphCache {
 
     /// Whether graphs with these parts are kept.
     pub fn keeps(&self, parts: Parts) -> bool {
-        self.kept.is_some() && parts != Parts::default()
+        self.with(parts).is_some()
+    }
+
+    /// Where graphs with these parts are kept, if they are: a row alone is read anyhow.
+    fn with(&self, parts: Parts) -> Option<&Cache<BatchId, Kept>> {
+        self.kept.as_ref().filter(|_| parts != Parts::default())
     }
 
     /// What must be read with the row of a batch, so that what is kept of it can be had.
@@ -69,7 +74,7 @@ impl GraphCache {
     /// The batch with these parts, if it is kept as it was seen; else which parts of it are worth reading: these, and
     /// those that somebody else had asked for.
     pub fn get(&self, seen: &SeenBatch, parts: Parts) -> Result<Arc<BatchGraph>, Parts> {
-        let Some(kept) = self.kept.as_ref().filter(|_| self.keeps(parts)) else { return Err(parts) };
+        let Some(kept) = self.with(parts) else { return Err(parts) };
         let found = match kept.get(&seen.batch.id) {
             Some(Kept::Graph(kept)) if kept.graph.batch == seen.batch => {
                 let connections_hold = parts.connections == WantedConnections::None
@@ -89,14 +94,14 @@ impl GraphCache {
     /// Whether all of these batches were asked for before, so that it is worth to read their rows first. Remembers that
     /// they were.
     pub fn expects(&self, ids: &[BatchId], parts: Parts) -> bool {
-        let Some(kept) = self.kept.as_ref().filter(|_| self.keeps(parts)) else { return false };
+        let Some(kept) = self.with(parts) else { return false };
         let new = ids.iter().filter(|id| kept.get(id).is_none());
         new.map(|id| kept.put(*id, Kept::Name, BYTES_OF_NAME)).count() == 0
     }
 
     /// Keeps a batch with these parts, which were read after its row.
     pub fn keep(&self, graph: &Arc<BatchGraph>, parts: Parts, connection_changes: Option<i64>) {
-        let Some(kept) = self.kept.as_ref().filter(|_| self.keeps(parts)) else { return };
+        let Some(kept) = self.with(parts) else { return };
         // The end of a backoff is no change of the batch.
         let waits = |jobs: &Vec<Arc<Job>>| jobs.iter().any(|job| job.state.not_before().is_some());
         if graph.jobs.as_ref().is_some_and(waits) {
@@ -135,8 +140,7 @@ fn bytes_of_edges(edges: &JobGraph) -> usize {
 }
 
 fn bytes_of_connection(connection: &Connection) -> usize {
-    let config = connection.config.fields().iter();
-    let config: usize = config.map(|(key, value)| key.len() + bytes_of_value(value)).sum();
+    let config = bytes_of_fields(connection.config.fields());
     size_of::<Connection>() + AROUND + connection.name.len() + connection.provider.len() + config
 }
 
@@ -146,8 +150,10 @@ fn bytes_of_value(value: &Value) -> usize {
             Value::Null | Value::Bool(_) | Value::Number(_) => 0,
             Value::String(text) => text.len(),
             Value::Array(items) => items.iter().map(bytes_of_value).sum(),
-            Value::Object(fields) => {
-                fields.iter().map(|(key, value)| key.len() + bytes_of_value(value)).sum()
-            }
+            Value::Object(fields) => bytes_of_fields(fields),
         }
+}
+
+fn bytes_of_fields(fields: &Map<String, Value>) -> usize {
+    fields.iter().map(|(key, value)| key.len() + bytes_of_value(value)).sum()
 }

@@ -204,7 +204,7 @@ impl Services {
                 Err(wanted) => {
                     parts = parts.and(wanted);
                     ids.push(seen.batch.id);
-                    changes.insert(seen.batch.id, seen.connection_changes);
+                    changes.extend(seen.connection_changes.map(|changes| (seen.batch.id, changes)));
                     missing.push(seen.batch);
                 }
             }
@@ -213,7 +213,7 @@ impl Services {
         let fetched = Fetched::fetch(self.store.reader(), scope, &ids, parts, shared).await?;
         let read = self.whole(scope, missing, fetched, parts).await?;
         for (id, graph) in &read {
-            self.graphs.keep(graph, parts, changes.get(id).copied().flatten());
+            self.graphs.keep(graph, parts, changes.get(id).copied());
         }
         graphs.extend(read);
         Ok(graphs)

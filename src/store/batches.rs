@@ -231,23 +231,23 @@ async fn read_seen(
     select: SelectColumns,
     changes: ConnectionChanges,
 ) -> Result<Vec<SeenBatch>, Error> {
-    match changes {
-        ConnectionChanges::Untold => {
-            let seen = |columns: &mut Columns<'_>| {
-                Ok(SeenBatch { batch: batch(columns)?, connection_changes: None })
-            };
-            read_all(db, &select.into_query(), seen).await
-        }
+    let select = match changes {
+        ConnectionChanges::Untold => select,
         ConnectionChanges::Told => {
             let tenant: RelationDef =
                 Entity::belongs_to(tenant::Entity).from(Column::TenantId).to(tenant::Column::Id).into();
-            let select = select.join(JoinType::InnerJoin, tenant).column(tenant::Column::ConnectionChanges);
-            let seen = |columns: &mut Columns<'_>| {
-                Ok(SeenBatch { batch: batch(columns)?, connection_changes: columns.next()? })
-            };
-            read_all(db, &select.into_query(), seen).await
+            select.join(JoinType::InnerJoin, tenant).column(tenant::Column::ConnectionChanges)
         }
-    }
+    };
+    read_all(db, &select.into_query(), |columns| {
+        let batch = batch(columns)?;
+        let connection_changes = match changes {
+            ConnectionChanges::Untold => None,
+            ConnectionChanges::Told => Some(columns.next()?),
+        };
+        Ok(SeenBatch { batch, connection_changes })
+    })
+    .await
 }
 
 /// How many batches the filter lets through.
