@@ -177,7 +177,10 @@ pub enum Change {
     /// A schedule was due, and an earlier batch of it had not ended.
     FiringSkipped,
     /// A schedule was due, and no batch could be made of its template.
-    FiringFailed,
+    FiringFailed {
+        /// The first of what was wrong with it; the firing has them all. Older events don't have it.
+        error: Option<JobError>,
+    },
     /// The next batch of a schedule asks for everything of an object.
     WatermarkReset {
         /// The object.
@@ -396,7 +399,7 @@ impl Change {
             Self::ScheduleResumed => EventKind::ScheduleResumed,
             Self::FiringQueued => EventKind::FiringQueued,
             Self::FiringSkipped => EventKind::FiringSkipped,
-            Self::FiringFailed => EventKind::FiringFailed,
+            Self::FiringFailed { .. } => EventKind::FiringFailed,
             Self::WatermarkReset { .. } => EventKind::WatermarkReset,
             Self::BackfillCreated => EventKind::BackfillCreated,
             Self::BackfillPaused => EventKind::BackfillPaused,
@@ -444,6 +447,7 @@ impl Change {
             Self::JobFailed { attempt, error } => {
                 Details { attempt: Some(*attempt), error: Some(error), ..Details::default() }
             }
+            Self::FiringFailed { error } => Details { error: error.as_ref(), ..Details::default() },
             Self::WatermarkReset { object } => Details { object: Some(object), ..Details::default() },
             Self::BatchCreated
             | Self::BatchReplaced
@@ -465,7 +469,6 @@ impl Change {
             | Self::ScheduleResumed
             | Self::FiringQueued
             | Self::FiringSkipped
-            | Self::FiringFailed
             | Self::BackfillCreated
             | Self::BackfillPaused
             | Self::BackfillResumed

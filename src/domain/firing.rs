@@ -6,9 +6,11 @@ use std::collections::VecDeque;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
+    attempt::JobError,
     id::{BatchId, FiringId, ScheduleId, TenantId},
     problem::{Problem, ProblemCode},
     schedule::{CatchUp, OverlapPolicy, Schedule},
+    text::{Message, Text},
 };
 
 /// How late a firing may be and still be no missed one: servers start, databases pause.
@@ -66,6 +68,14 @@ pub struct FiringProblem {
     pub message: String,
     /// The place in the template.
     pub path: Vec<String>,
+}
+
+impl FiringProblem {
+    /// What the history tells of it.
+    pub fn told(&self, at: DateTime<Utc>) -> JobError {
+        let code = Text::stored(self.code.name().to_owned());
+        JobError { code, message: Message::of(self.message.clone()), at }
+    }
 }
 
 impl From<Problem> for FiringProblem {

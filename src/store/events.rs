@@ -308,7 +308,9 @@ fn change(kind: EventKind, row: &Model) -> Result<Change, &'static str> {
         EventKind::ScheduleResumed => Change::ScheduleResumed,
         EventKind::FiringQueued => Change::FiringQueued,
         EventKind::FiringSkipped => Change::FiringSkipped,
-        EventKind::FiringFailed => Change::FiringFailed,
+        EventKind::FiringFailed => {
+            Change::FiringFailed { error: row.data.as_ref().map(|_| error()).transpose()? }
+        }
         EventKind::WatermarkReset => {
             Change::WatermarkReset { object: text("object").map(Text::stored).ok_or("data")? }
         }

@@ -302,6 +302,10 @@ on_both! {
         assert_eq!(fired["batch"], Value::Null);
         assert_eq!(problems(&fired["userErrors"]), ["WRONG_STATE sourceConnectionId"]);
         assert_told(app, &id, &["SCHEDULE_CREATED CLIENT", "FIRING_FAILED SLUICE"]).await;
+        let query = "query ($id: ID!) { events(filter: { scheduleId: $id }, last: 1) { nodes { error { code message } } } }";
+        let told = app.data(query, json!({ "id": id })).await;
+        let error = json!({ "code": "WRONG_STATE", "message": "this connection is archived and takes no new batches" });
+        assert_eq!(told["events"]["nodes"][0]["error"], error);
         assert_eq!(app.refused("triggerSchedule", json!({ "id": id })).await, ["WRONG_STATE id"]);
         assert_eq!(firings(app, &id, 1).await.len(), 1);
     }

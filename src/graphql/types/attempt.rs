@@ -36,7 +36,7 @@ pub struct JobError(attempt::JobError);
 viewed!(JobError(attempt::JobError));
 
 fields! {
-    /// What went wrong with an attempt.
+    /// What went wrong with an attempt, or with the template of a schedule that was due.
     #[Object(serial)]
     JobError |error|;
 

@@ -76,7 +76,8 @@ pub enum EventKind {
     FiringQueued,
     /// A schedule was due, and an earlier batch of it had not ended.
     FiringSkipped,
-    /// A schedule was due, and no batch could be made of its template.
+    /// A schedule was due, and no batch could be made of its template: `error` is the first reason, the firing has
+    /// them all.
     FiringFailed,
     /// The next batch of a schedule asks for everything of an object.
     WatermarkReset,

@@ -300,7 +300,9 @@ impl<'a, D: Db> Round<'a, D> {
             FiringOutcome::Fired { .. } | FiringOutcome::Skipped(SkipReason::Missed) => return,
             FiringOutcome::Queued => Change::FiringQueued,
             FiringOutcome::Skipped(SkipReason::Overlap) => Change::FiringSkipped,
-            FiringOutcome::Failed(_) => Change::FiringFailed,
+            FiringOutcome::Failed(problems) => {
+                Change::FiringFailed { error: problems.first().map(|problem| problem.told(self.now)) }
+            }
         };
         let (tenant_id, subject) = (self.schedule.tenant_id, Subject::Schedule(self.schedule.id));
         self.events.push(NewEvent { at: self.now, actor: self.actor.clone(), tenant_id, subject, change });
