@@ -42,8 +42,8 @@ pub enum Introspection {
 
 impl DocumentLimits {
     /// What holds unless something else is asked for. GraphiQL's introspection takes 18 of the levels;
-    /// 50 batches with all that they have cost a third of what an operation may. A list has room for all jobs of
-    /// the largest batch.
+    /// 50 batches with all that they have cost a third of what an operation may. Lists and
+    /// variables have room for all jobs of the largest batch.
     pub const DEFAULT: Self = Self {
         bytes: 256 * 1024,
         tokens: 50_000,
@@ -54,7 +54,7 @@ impl DocumentLimits {
         root_fields: 100,
         fragments: 200,
         cost: 100_000,
-        variable_bytes: 1024 * 1024,
+        variable_bytes: 4 * 1024 * 1024,
         variable_depth: 64,
         list_items: 50_000,
         introspection: Introspection::Shown,

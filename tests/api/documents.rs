@@ -216,6 +216,7 @@ fn without_introspection(config: &mut Config) {
 /// Shorter than the tokens of a document allow.
 fn short_lists(config: &mut Config) {
     config.limits.documents.list_items = 10_000;
+    config.limits.documents.variable_bytes = 1 << 20;
 }
 
 fn tight(config: &mut Config) {

@@ -18,6 +18,7 @@ use std::{
 };
 
 use futures_util::{SinkExt, StreamExt};
+use serde_json::json;
 use tokio_tungstenite::tungstenite::{
     Message,
     client::IntoClientRequest,
@@ -171,6 +172,41 @@ fn without_flags_the_data_is_kept_where_the_program_was_started() {
     assert!(server.greeting[0].ends_with(", with sqlite:sluice.db"), "{:?}", server.greeting);
     server.stop();
     assert!(directory.path().join("sluice.db").exists());
+}
+
+#[test]
+fn the_largest_batch_is_taken_by_a_server_without_flags() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), "sqlite:large.db");
+    let connection = |name: &str| {
+        let create = format!(
+            "mutation {{ createConnection(input: {{ name: \"{name}\", provider: \"csv\" }}) {{ connection {{ id }} }} }}"
+        );
+        server.graphql(&create)["data"]["createConnection"]["connection"]["id"].take()
+    };
+    let object = |number: u32| format!("sales.invoice_lines_{:05}", number % 5_000);
+    let pair = |number: u32| {
+        let required = json!({ "extract": [object(number)], "load": [object(number / 2)], "loadResult": [object(number / 3)] });
+        let required = if number < 2 { json!({ "extract": [object(number)] }) } else { required };
+        [
+            json!({ "type": "EXTRACT", "object": object(number) }),
+            json!({ "type": "LOAD", "object": object(number), "requiredObjects": required }),
+        ]
+    };
+    let jobs: Vec<_> = (0..5_000).flat_map(pair).collect();
+    let input = json!({
+        "sourceConnectionId": connection("source"), "destinationConnectionId": connection("destination"), "jobs": jobs
+    });
+    let query = "mutation ($input: CreateBatchInput!) {
+        createBatch(input: $input) { batch { jobCounts { total } } userErrors { message } } }";
+    let body = json!({ "query": query, "variables": { "input": input } }).to_string();
+    assert!(body.len() > 1024 * 1024, "{}", body.len());
+    let response = server.request("POST", "/graphql", &body);
+    let created = json!({ "data": { "createBatch": { "batch": { "jobCounts": { "total": 10_000 } }, "userErrors": [] } } });
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(response.split_once("\r\n\r\n").unwrap().1).unwrap(),
+        created
+    );
 }
 
 #[test]

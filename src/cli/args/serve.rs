@@ -34,7 +34,7 @@ pub struct ServeArgs {
     #[arg(long, env = "SLUICE_DATABASE_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     database_connections: u32,
     /// The longest request body, in bytes
-    #[arg(long, env = "SLUICE_MAX_BODY_BYTES", default_value_t = 1024 * 1024, value_parser = at_least_one())]
+    #[arg(long, env = "SLUICE_MAX_BODY_BYTES", default_value_t = 4 * 1024 * 1024, value_parser = at_least_one())]
     max_body_bytes: usize,
     /// The most operations in one request, as a JSON list; 1: none may be sent as a list
     #[arg(long, env = "SLUICE_MAX_OPERATIONS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
