@@ -43,15 +43,20 @@ pub struct Claimed {
 impl Runs {
     /// Hands out ready jobs to these claims.
     pub async fn claim_round(&self, claims: &[Claim]) -> Result<Claimed, store::Error> {
-        let transaction = self.store.write().await?;
-        let db = transaction.db();
-        claims::lock(db).await?;
-        let mut next_backoff_end = claims::next_backoff_end(db).await?;
+        let mut transaction = self.store.write().await?;
+        claims::lock(transaction.db()).await?;
+        let mut next_backoff_end = claims::next_backoff_end(transaction.db()).await?;
         let now = self.clock.now();
         if next_backoff_end.is_some_and(|end| end <= now) {
-            ready::end_backoffs(db, now).await?;
-            next_backoff_end = claims::next_backoff_end(db).await?;
+            ready::end_backoffs(transaction.db(), now).await?;
+            // PostgreSQL numbers a transaction when it first writes, and the history goes by that. What starts jobs must
+            // have a later number than what made them ready: until they are chosen, it writes nothing.
+            transaction.commit().await?;
+            transaction = self.store.write().await?;
+            claims::lock(transaction.db()).await?;
+            next_backoff_end = claims::next_backoff_end(transaction.db()).await?;
         }
+        let db = transaction.db();
         let handed = choose(db, claims).await?;
         let started = self.start(db, claims, &handed).await?;
         transaction.commit().await?;
