@@ -9,6 +9,8 @@
 //! | environment | what it says | default |
 //! |---|---|---|
 //! | `BENCH_SECONDS` | how long a round takes | 3 |
+//! | `BENCH_SIZES` | how many jobs are claimed at once | 1,10,100 |
+//! | `BENCH_WORKERS` | how many workers claim | 1,4,16 |
 //! | `BENCH_DATABASES` | `sqlite`, `postgres`, or both with a comma | both |
 //! | `BENCH_POSTGRES` | the server on which a database is made for this run | `postgres@127.0.0.1` |
 //!
@@ -47,8 +49,6 @@ use sluice::{
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, NoTls};
 
-const SIZES: [usize; 3] = [1, 10, 100];
-const WORKERS: [usize; 3] = [1, 4, 16];
 const FOLLOWERS: usize = 1_000;
 
 fn main() {
@@ -74,8 +74,8 @@ async fn measure(database: &Scratch) {
     println!("\n# {}: claim and completion\n", database.title());
     println!("| claim size | workers | Sluice jobs/s | bare jobs/s | ratio | statements a job |");
     println!("|---|---|---|---|---|---|");
-    for size in SIZES {
-        for workers in WORKERS {
+    for size in list("BENCH_SIZES", "1,10,100") {
+        for workers in list("BENCH_WORKERS", "1,4,16") {
             let bare = match bare_url {
                 Some(url) => Some(bare(url, size, workers, round).await),
                 None => None,
@@ -97,6 +97,12 @@ async fn measure(database: &Scratch) {
     }
     ready_to_held(&services, &schema, &connections).await;
     followers(&services, &connections).await;
+}
+
+/// The numbers that a setting lists.
+fn list(name: &str, default: &str) -> Vec<usize> {
+    let list = std::env::var(name);
+    list.as_deref().unwrap_or(default).split(',').map(|number| number.parse().unwrap()).collect()
 }
 
 /// How many jobs so many workers claim and complete, and in how many seconds.

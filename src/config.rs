@@ -133,7 +133,7 @@ pub enum Demo {
 pub struct DatabaseConfig {
     /// Which database.
     pub url: DatabaseUrl,
-    /// The most connections that are open at once: to PostgreSQL, or to read from SQLite.
+    /// The most connections that read. Half as many write to PostgreSQL, and one to SQLite.
     pub connections: u32,
 }
 

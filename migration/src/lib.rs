@@ -27,6 +27,7 @@ mod m0018_backfills;
 mod m0020_lanes;
 mod m0021_retention;
 mod m0022_connection_changes;
+mod m0023_room_for_jobs;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -55,6 +56,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0020_lanes::Migration),
             Box::new(m0021_retention::Migration),
             Box::new(m0022_connection_changes::Migration),
+            Box::new(m0023_room_for_jobs::Migration),
         ]
     }
 }

@@ -50,7 +50,7 @@ async fn connect(url: &DatabaseUrl) -> Result<DatabaseConnection, Error> {
         DatabaseUrl::Sqlite(url) => sqlite(url, Role::Writer, 1),
         DatabaseUrl::Postgres(url) => {
             reach(url).await?;
-            postgres(url, 1)
+            postgres(url, Role::Writer, 1)
         }
     };
     Ok(Database::connect(options).await?)

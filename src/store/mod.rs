@@ -16,6 +16,7 @@ mod keys;
 mod keyset;
 mod many;
 mod migrate;
+mod plans;
 pub mod prune;
 pub mod ready;
 pub mod runs;
@@ -63,8 +64,11 @@ const PING_AFTER_IDLE: Duration = Duration::from_secs(30);
 /// once, while the connection of the one before is on its way back to the pool.
 const KEPT_OPEN: u32 = 5;
 
+/// How many connections to PostgreSQL that write are kept open: one for claims, one for reports.
+const WRITERS_KEPT_OPEN: u32 = 2;
+
 /// The database: who reads and who writes. On SQLite one connection writes, since there can be only
-/// one writer, and others read beside it; on PostgreSQL both are the same pool.
+/// one writer, and others read beside it; on PostgreSQL their statements are planned differently.
 #[derive(Debug, Clone)]
 pub struct Store {
     reader: DatabaseConnection,
@@ -83,10 +87,11 @@ impl Store {
                 Ok(Self { reader, writer, veil })
             }
             DatabaseUrl::Postgres(url) => {
-                let pool = connect(postgres(url, config.connections)).await?;
-                events::rebase(&pool).await?;
-                let veil = veil::of(&pool).await?;
-                Ok(Self { reader: pool.clone(), writer: pool, veil })
+                let reader = connect(postgres(url, Role::Reader, config.connections)).await?;
+                let writer = connect(postgres(url, Role::Writer, config.connections)).await?;
+                events::rebase(&writer).await?;
+                let veil = veil::of(&writer).await?;
+                Ok(Self { reader, writer, veil })
             }
         }
     }
@@ -171,7 +176,7 @@ impl Transaction {
     }
 }
 
-/// What a connection to an SQLite file is for.
+/// What a connection is for.
 #[derive(Clone, Copy)]
 enum Role {
     Reader,
@@ -212,11 +217,15 @@ fn sqlite(url: &str, role: Role, connections: u32) -> ConnectOptions {
     options
 }
 
-fn postgres(url: &str, connections: u32) -> ConnectOptions {
+fn postgres(url: &str, role: Role, connections: u32) -> ConnectOptions {
+    let (connections, kept_open) = match role {
+        Role::Reader => (connections, KEPT_OPEN),
+        Role::Writer => (connections.div_ceil(2), WRITERS_KEPT_OPEN),
+    };
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
-        .min_connections(connections.min(KEPT_OPEN))
+        .min_connections(connections.min(kept_open))
         .acquire_timeout(WAIT)
         .test_before_acquire_if_idle_for(PING_AFTER_IDLE)
         .set_application_name("sluice")
@@ -225,6 +234,16 @@ fn postgres(url: &str, connections: u32) -> ConnectOptions {
         // plan reads the whole table for every row of a large batch. Everything
         // here has an index, so there is nothing to lose. What reads a small table whole all the same counts as
         // costly then, and would be compiled first: that takes a hundred times as long as to run it.
-        .map_sqlx_postgres_opts(|options| options.options([("enable_seqscan", "off"), ("jit", "off")]));
+        .map_sqlx_postgres_opts(move |options| {
+            let options = options.options([("enable_seqscan", "off"), ("jit", "off")]);
+            match role {
+                Role::Reader => options,
+                Role::Writer => options.options(plans::SETTINGS),
+            }
+        });
+    match role {
+        Role::Reader => &mut options,
+        Role::Writer => options.map_sqlx_postgres_pool_opts(plans::forget_now_and_then),
+    };
     options
 }

@@ -559,6 +559,7 @@ fn migrate_says_what_the_database_has_and_lacks() {
             "m0020_lanes",
             "m0021_retention",
             "m0022_connection_changes",
+            "m0023_room_for_jobs",
         ];
         let listed = |word: &str| names.map(|name| format!("{word}  {name}\n")).concat();
         assert_eq!(migrate("status"), listed("pending"));

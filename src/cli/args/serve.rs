@@ -30,7 +30,7 @@ pub struct ServeArgs {
     /// How many threads read requests and write answers [default: one for each core]
     #[arg(long, env = "SLUICE_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
-    /// The most connections to PostgreSQL, or readers of SQLite
+    /// The most connections that read. Beside them, on PostgreSQL half as many write, on SQLite one does
     #[arg(long, env = "SLUICE_DATABASE_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     database_connections: u32,
     /// The longest request body, in bytes
