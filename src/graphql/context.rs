@@ -5,6 +5,7 @@ use std::{future::ready, hash::Hash, pin::Pin, sync::Arc};
 use async_graphql::{
     Context, Result,
     dataloader::{DataLoader, Loader},
+    parser::types::Selection,
 };
 
 use super::{
@@ -49,6 +50,13 @@ pub trait ContextExt {
             Err(error) => Box::pin(ready(Err(forbidden(error)))),
         }
     }
+
+    /// The same for a field that asks for one key only. Where it is all that a request wants, it waits for no others to
+    /// ask.
+    fn look_up_one<K>(&self, key: K) -> Waiting<'_, Result<Option<<Loaders as Loader<K>>::Value>>>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        Loaders: Loader<K, Error = Arc<services::Error>>;
 }
 
 impl ContextExt for Context<'_> {
@@ -71,5 +79,24 @@ impl ContextExt for Context<'_> {
     {
         let loaders = self.data_unchecked::<DataLoader<Loaders>>();
         Box::pin(async move { loaders.load_one(key).await.map_err(loader_error) })
+    }
+
+    fn look_up_one<K>(&self, key: K) -> Waiting<'_, Result<Option<<Loaders as Loader<K>>::Value>>>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        Loaders: Loader<K, Error = Arc<services::Error>>,
+    {
+        // `query_env` is not documented by async-graphql, which is pinned.
+        let wanted = &self.query_env.operation.node.selection_set.node.items;
+        match wanted.as_slice() {
+            [only] if matches!(only.node, Selection::Field(_)) && self.caller().may_read().is_ok() => {
+                let loaders = self.data_unchecked::<DataLoader<Loaders>>().loader();
+                Box::pin(async move {
+                    let found = loaders.load(std::slice::from_ref(&key)).await;
+                    found.map(|mut found| found.remove(&key)).map_err(loader_error)
+                })
+            }
+            _ => self.look_up(key),
+        }
     }
 }

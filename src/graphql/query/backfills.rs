@@ -33,7 +33,7 @@ impl BackfillQuery {
     ) -> Option<Result<Inline<BackfillNode>>> {
         let find = async || {
             let id = BackfillId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
-            Ok(ctx.look_up(id).await?.map(BackfillNode).map(Inline))
+            Ok(ctx.look_up_one(id).await?.map(BackfillNode).map(Inline))
         };
         find().await.transpose()
     }

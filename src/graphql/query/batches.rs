@@ -40,7 +40,7 @@ impl BatchQuery {
         let find = async || {
             let id = BatchId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
             let key = GraphKey(id, lookahead::parts_of_batch(&ctx.look_ahead()));
-            Ok(ctx.look_up(key).await?.map(BatchNode).map(Inline))
+            Ok(ctx.look_up_one(key).await?.map(BatchNode).map(Inline))
         };
         find().await.transpose()
     }

@@ -37,7 +37,7 @@ impl ConnectionQuery {
     ) -> Option<Result<Inline<ConnectionNode>>> {
         let find = async || {
             let id = ConnectionId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
-            Ok(ctx.look_up(id).await?.map(ConnectionNode).map(Inline))
+            Ok(ctx.look_up_one(id).await?.map(ConnectionNode).map(Inline))
         };
         find().await.transpose()
     }

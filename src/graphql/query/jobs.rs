@@ -40,7 +40,7 @@ impl JobQuery {
     ) -> Option<Result<Inline<JobNode>>> {
         let find = async || {
             let id = JobId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
-            let Some(job) = ctx.look_up(id).await? else { return Ok(None) };
+            let Some(job) = ctx.look_up_one(id).await? else { return Ok(None) };
             let parts = lookahead::parts_of_jobs_batch(&ctx.look_ahead());
             Ok(nodes(ctx, vec![job], parts).await?.pop().map(Inline))
         };

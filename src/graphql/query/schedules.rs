@@ -63,7 +63,7 @@ impl ScheduleQuery {
     ) -> Option<Result<Inline<ScheduleNode>>> {
         let find = async || {
             let id = ScheduleId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
-            Ok(ctx.look_up(id).await?.map(ScheduleNode).map(Inline))
+            Ok(ctx.look_up_one(id).await?.map(ScheduleNode).map(Inline))
         };
         find().await.transpose()
     }

@@ -34,7 +34,7 @@ impl TenantQuery {
     ) -> Option<Result<Inline<TenantNode>>> {
         let find = async || {
             let id = TenantId::parse(&id, &At::Root.field("id")).map_err(bad_id)?;
-            Ok(ctx.look_up(id).await?.map(TenantNode).map(Inline))
+            Ok(ctx.look_up_one(id).await?.map(TenantNode).map(Inline))
         };
         find().await.transpose()
     }
