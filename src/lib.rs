@@ -26,8 +26,9 @@
 //!
 //! **http → graphql | rest | background → services → store → entity.** What stands further right knows nothing of
 //! what stands further left. `domain` is pure, and everyone above `entity` may use it; it uses none of
-//! ours. Only `store` and `entity` know SeaORM, only `graphql` knows async-graphql and apollo-compiler, only
-//! `http`, `rest` and `app` know actix. `tests/architecture.rs` reads the `use` lines and fails when this is broken.
+//! ours. Only `store` and `entity` know SeaORM, only `store` the drivers beneath it, only `graphql` knows
+//! async-graphql and apollo-compiler, only `http`, `rest` and `app` know actix. `tests/architecture.rs` reads
+//! the `use` lines and fails when this is broken.
 //!
 //! # How data flows
 //!

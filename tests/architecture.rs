@@ -25,7 +25,11 @@ const ROOMS: [Room; 18] = [
     Room { name: "issuer", rooms: &["domain"], crates: &["jsonwebtoken", "ureq"] },
     Room { name: "keyfile", rooms: &["config", "domain"], crates: &[] },
     Room { name: "entity", rooms: &[], crates: &["sea_orm"] },
-    Room { name: "store", rooms: &["config", "domain", "entity"], crates: &["sea_orm", "migration"] },
+    Room {
+        name: "store",
+        rooms: &["config", "domain", "entity"],
+        crates: &["migration", "rusqlite", "sea_orm", "sea_query_sqlx"],
+    },
     Room {
         name: "services",
         rooms: &["cache", "clock", "domain", "issuer", "store", "telemetry"],
@@ -81,7 +85,7 @@ const ROOMS: [Room; 18] = [
     Room { name: "main", rooms: &["cli"], crates: &[] },
 ];
 
-const GUARDED_CRATES: [&str; 14] = [
+const GUARDED_CRATES: [&str; 16] = [
     "actix_cors",
     "actix_web",
     "actix_ws",
@@ -93,7 +97,9 @@ const GUARDED_CRATES: [&str; 14] = [
     "jsonwebtoken",
     "migration",
     "prometheus_client",
+    "rusqlite",
     "sea_orm",
+    "sea_query_sqlx",
     "tracing_subscriber",
     "ureq",
 ];

@@ -77,7 +77,7 @@ pub enum Archived {
 }
 
 /// Which batches; `None` and an empty list leave a question open.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BatchFilter {
     /// Those of this tenant.
     pub tenant_id: Option<TenantId>,

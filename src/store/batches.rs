@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Db, Error, Guarded, Written,
-    columns::{self, ColumnList, Columns, SelectColumns, read_all},
+    columns::{self, ColumnList, Columns, SelectColumns, read_all, search},
     keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
     ready,
@@ -206,7 +206,8 @@ pub async fn seen_by_ids(
     ids: &[BatchId],
     changes: ConnectionChanges,
 ) -> Result<Vec<SeenBatch>, Error> {
-    read_seen(db, seen(scope).filter(is_any_of(Column::Id, ids)), changes).await
+    let select = told(seen(scope).filter(is_any_of(Column::Id, ids)), changes);
+    read_all(db, &select.into_query(), |columns| seen_batch(columns, changes)).await
 }
 
 /// The rows of a page, in the order in which it is walked.
@@ -223,31 +224,36 @@ pub async fn page(
         SortField::Priority => Some(Column::Priority),
     };
     let columns = SortColumns { field, id: Column::Id };
-    read_seen(db, keyset::cut(seen(scope).filter(matching(filter)), page, columns), changes).await
+    let select = keyset::cut(seen(scope).filter(matching(filter)), page, columns);
+    let select = told(select, changes).into_query();
+    let read = |columns: &mut Columns<'_>| seen_batch(columns, changes);
+    if *filter == BatchFilter::default() {
+        read_all(db, &select, read).await
+    } else {
+        search(db, &select, read).await
+    }
 }
 
-async fn read_seen(
-    db: &impl Db,
-    select: SelectColumns,
-    changes: ConnectionChanges,
-) -> Result<Vec<SeenBatch>, Error> {
-    let select = match changes {
+/// Selects the changes of connections, too, if they are to be told.
+fn told(select: SelectColumns, changes: ConnectionChanges) -> SelectColumns {
+    match changes {
         ConnectionChanges::Untold => select,
         ConnectionChanges::Told => {
             let tenant: RelationDef =
                 Entity::belongs_to(tenant::Entity).from(Column::TenantId).to(tenant::Column::Id).into();
             select.join(JoinType::InnerJoin, tenant).column(tenant::Column::ConnectionChanges)
         }
+    }
+}
+
+/// What [`told`] selects.
+fn seen_batch(columns: &mut Columns<'_>, changes: ConnectionChanges) -> Result<SeenBatch, Error> {
+    let batch = batch(columns)?;
+    let connection_changes = match changes {
+        ConnectionChanges::Untold => None,
+        ConnectionChanges::Told => Some(columns.next()?),
     };
-    read_all(db, &select.into_query(), |columns| {
-        let batch = batch(columns)?;
-        let connection_changes = match changes {
-            ConnectionChanges::Untold => None,
-            ConnectionChanges::Told => Some(columns.next()?),
-        };
-        Ok(SeenBatch { batch, connection_changes })
-    })
-    .await
+    Ok(SeenBatch { batch, connection_changes })
 }
 
 /// How many batches the filter lets through.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Db, Error,
-    columns::{for_each_row_of, read_all},
+    columns::read_all,
     jobs,
     keys::{among, is_any_of},
     sent::{Column as Sent, Kind, Row, each, rows},
@@ -163,7 +163,7 @@ pub async fn fill(db: &impl Db, lanes: Vec<OpenLane>) -> Result<Vec<FilledLane>,
     };
     let mut filled: Vec<FilledLane> =
         lanes.into_iter().map(|open| FilledLane { lane: open.lane, candidates: Vec::new() }).collect();
-    for_each_row_of(db, statement, |columns| {
+    db.each_row(statement, |columns| {
         let lane: i32 = columns.next()?;
         let (job_id, batch_id) = (JobId::from_uuid(columns.next()?), BatchId::from_uuid(columns.next()?));
         let candidate = Candidate { job_id, batch_id, priority: columns.next()? };

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     Db, Error, Written,
     batches::window,
-    columns::{self, ColumnList, Columns, SelectColumns, for_each_row, read_all},
+    columns::{self, ColumnList, Columns, SelectColumns, for_each_row, read_all, search},
     keys::{is_any_of, seen_in},
     keyset::{self, SortColumns},
     ready,
@@ -164,7 +164,7 @@ pub async fn of_batches(
 pub async fn page(db: &impl Db, scope: Scope, filter: &JobFilter, page: &Page) -> Result<Vec<Job>, Error> {
     let columns = SortColumns { field: None, id: Column::Id };
     let select = keyset::cut(select_whole().filter(matching(scope, filter)), page, columns);
-    read_all(db, &select.into_query(), whole_job).await
+    search(db, &select.into_query(), whole_job).await
 }
 
 /// How many jobs the filter lets through.

@@ -10,14 +10,17 @@ pub mod connections;
 pub mod dependencies;
 mod error;
 pub mod events;
+mod file;
 pub mod firings;
 pub mod jobs;
 mod keys;
 mod keyset;
+mod lent;
 mod many;
 mod migrate;
 mod plans;
 pub mod prune;
+mod reader;
 pub mod ready;
 pub mod runs;
 pub mod schedules;
@@ -36,8 +39,8 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    DbBackend, IsolationLevel, SqliteTransactionMode, StreamTrait, TransactionOptions, TransactionTrait,
-    metric,
+    DbBackend, IsolationLevel, SqliteTransactionMode, Statement, StreamTrait, TransactionOptions,
+    TransactionTrait, metric,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 
@@ -45,7 +48,11 @@ pub use error::{Error, Guarded, Written};
 pub use keys::CHUNK;
 pub use many::Changes;
 pub use migrate::{MigrationStatus, migrate, migration_status};
+pub use reader::Reader;
 pub use wakeups::Listener;
+
+use columns::Columns;
+use file::File;
 
 use crate::{
     config::{DatabaseConfig, DatabaseUrl},
@@ -61,7 +68,7 @@ const ROWS_AHEAD: usize = 4096;
 const PING_AFTER_IDLE: Duration = Duration::from_secs(30);
 
 /// How many connections are kept open: enough for two nested pages, each of which sends two statements at
-/// once, while the connection of the one before is on its way back to the pool.
+/// once.
 const KEPT_OPEN: u32 = 5;
 
 /// How many connections to PostgreSQL that write are kept open: one for claims, one for reports.
@@ -71,7 +78,7 @@ const WRITERS_KEPT_OPEN: u32 = 2;
 /// one writer, and others read beside it; on PostgreSQL their statements are planned differently.
 #[derive(Debug, Clone)]
 pub struct Store {
-    reader: DatabaseConnection,
+    reader: Reader,
     writer: DatabaseConnection,
     veil: Veil,
 }
@@ -84,26 +91,26 @@ impl Store {
                 let writer = Database::connect(sqlite(url, Role::Writer, 1)).await?;
                 let reader = connect(sqlite(url, Role::Reader, config.connections)).await?;
                 let veil = veil::of(&writer).await?;
-                Ok(Self { reader, writer, veil })
+                Ok(Self { reader: Reader::of_file(reader, File::of(url)?), writer, veil })
             }
             DatabaseUrl::Postgres(url) => {
                 let reader = connect(postgres(url, Role::Reader, config.connections)).await?;
                 let writer = connect(postgres(url, Role::Writer, config.connections)).await?;
                 events::rebase(&writer).await?;
                 let veil = veil::of(&writer).await?;
-                Ok(Self { reader, writer, veil })
+                Ok(Self { reader: Reader::of_server(reader), writer, veil })
             }
         }
     }
 
     /// Calls `observer` after every statement, for tests and benches that count them.
     pub fn observe(&mut self, observer: impl Fn(&metric::Info<'_>) + Send + Sync + Clone + 'static) {
-        self.reader.set_metric_callback(observer.clone());
+        self.reader.observe(observer.clone());
         self.writer.set_metric_callback(observer);
     }
 
     /// Where reads go that stand for themselves.
-    pub fn reader(&self) -> &DatabaseConnection {
+    pub fn reader(&self) -> &Reader {
         &self.reader
     }
 
@@ -120,7 +127,7 @@ impl Store {
 
     /// A transaction that sees one moment, however many statements it reads with.
     pub async fn snapshot(&self) -> Result<Transaction, Error> {
-        let options = match self.reader.get_database_backend() {
+        let options = match self.reader.backend() {
             DbBackend::Postgres => TransactionOptions {
                 isolation_level: Some(IsolationLevel::RepeatableRead),
                 access_mode: Some(AccessMode::ReadOnly),
@@ -128,7 +135,7 @@ impl Store {
             },
             _ => TransactionOptions::default(),
         };
-        Ok(Transaction(self.reader.begin_with_options(options).await?))
+        Ok(Transaction(self.reader.begin(options).await?))
     }
 
     /// A transaction that may write.
@@ -150,15 +157,30 @@ impl Store {
     }
 }
 
-/// Anything that statements can be sent to: a pool or a transaction.
+/// Anything that statements can be sent to: the reader or a transaction.
 pub trait Db: ConnectionTrait + StreamTrait {
     /// Which database it is.
     fn backend(&self) -> DbBackend {
         ConnectionTrait::get_database_backend(self)
     }
+
+    /// Has `read` look at each row that a short statement finds.
+    fn each_row(
+        &self,
+        statement: Statement,
+        read: impl FnMut(&mut Columns<'_>) -> Result<(), Error> + Send,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
-impl<T: ConnectionTrait + StreamTrait> Db for T {}
+impl Db for DatabaseTransaction {
+    async fn each_row(
+        &self,
+        statement: Statement,
+        read: impl FnMut(&mut Columns<'_>) -> Result<(), Error> + Send,
+    ) -> Result<(), Error> {
+        columns::stream(self, statement, read).await
+    }
+}
 
 /// A transaction. It is rolled back when it is dropped without a commit.
 #[derive(Debug)]

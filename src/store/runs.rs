@@ -14,7 +14,7 @@ use super::{
     Db, Error,
     attempts::with_leases,
     batches,
-    columns::{for_each_row_of, read_all},
+    columns::read_all,
     keys::{CHUNK, among, is_any_of},
     many::{Changes, Update},
     ready,
@@ -167,7 +167,7 @@ pub async fn waiting_for(db: &impl Db, required: &[Required]) -> Result<Vec<Wait
             ORDER BY jobs.batch_id, jobs.position"
         );
         let statement = Statement::from_sql_and_values(db.backend(), sql, values);
-        for_each_row_of(db, statement, |columns| {
+        db.each_row(statement, |columns| {
             let job: Uuid = columns.next()?;
             let (batch_id, unsatisfied) = (BatchId::from_uuid(columns.next()?), columns.next()?);
             let corrupt = Error::Corrupt { table: "jobs", column: "type", id: job };

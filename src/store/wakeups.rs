@@ -2,14 +2,14 @@
 //! On SQLite there is one server, and nobody to wake.
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement,
+    ConnectionTrait, DbBackend, DbErr, RuntimeErr, Statement,
     sqlx::{
         self,
         postgres::{PgListener, PgPoolOptions},
     },
 };
 
-use super::{Error, Store};
+use super::{Db, Error, Store};
 
 /// Hears what other servers have to say.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Store {
     pub async fn listen(&self) -> Result<Option<Listener>, Error> {
         let Some(channel) = channel(self.reader()).await? else { return Ok(None) };
         // A connection of its own, which no request has to wait for.
-        let options = self.reader().get_postgres_connection_pool().connect_options();
+        let options = self.reader().pool().get_postgres_connection_pool().connect_options();
         let pool = PgPoolOptions::new().max_connections(1).connect_with((*options).clone());
         let mut listener = PgListener::connect_with(&pool.await.map_err(lost)?).await.map_err(lost)?;
         listener.listen(&channel).await.map_err(lost)?;
@@ -31,7 +31,7 @@ impl Store {
     /// a NOTIFY, PostgreSQL lets one transaction wait for the other.
     pub async fn tell(&self, message: &str) -> Result<(), Error> {
         let db = self.reader();
-        if db.get_database_backend() == DbBackend::Postgres {
+        if db.backend() == DbBackend::Postgres {
             let tell = format!("SELECT pg_notify({CHANNEL}, $1)");
             let statement = Statement::from_sql_and_values(DbBackend::Postgres, tell, [message.into()]);
             db.execute_raw(statement).await?;
@@ -52,8 +52,8 @@ impl Listener {
 /// The channel's name. One of its own for each schema: they are different Sluices.
 const CHANNEL: &str = "'sluice.' || current_schema()";
 
-async fn channel(db: &DatabaseConnection) -> Result<Option<String>, Error> {
-    if db.get_database_backend() != DbBackend::Postgres {
+async fn channel(db: &impl Db) -> Result<Option<String>, Error> {
+    if db.backend() != DbBackend::Postgres {
         return Ok(None);
     }
     let select = Statement::from_string(DbBackend::Postgres, format!("SELECT {CHANNEL}"));

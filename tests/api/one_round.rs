@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::{join, join_all};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
 use serde_json::{Value, json};
 use sluice::config::Config;
@@ -38,6 +39,12 @@ fn forgetful(config: &mut Config) {
     config.graph_cache = 0;
 }
 
+/// No more connections than one for all who read, and one for all who write.
+fn narrow(config: &mut Config) {
+    config.database.connections = 1;
+    config.graph_cache = 0;
+}
+
 /// How many statements an operation costs, once what is prepared is prepared.
 async fn cost(app: &TestApp, query: &str, variables: Value) -> usize {
     app.data(query, variables.clone()).await;
@@ -51,6 +58,16 @@ on_both! {
         create_batches(app, 100).await;
         for first in [1, 10, 100] {
             assert_eq!(cost(app, NESTED, json!({ "first": first })).await, 3, "{first} batches");
+        }
+    }
+
+    async fn a_single_connection_is_enough_for_who_reads_and_who_writes(app: TestApp) with narrow {
+        create_batches(app, 6).await;
+        for number in 0..3 {
+            let name = format!("another {number}");
+            let reads = (0..4).map(|_| app.data(NESTED, json!({ "first": 10 })));
+            let (_, pages) = join(app.create_connection(&name), join_all(reads)).await;
+            assert!(pages.iter().all(|page| page["batches"]["nodes"].as_array().unwrap().len() == 6));
         }
     }
 
