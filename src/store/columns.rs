@@ -249,14 +249,10 @@ fn unfit(error: &dyn std::error::Error) -> DbErr {
 pub async fn read_all<T: Send>(
     db: &impl Db,
     statement: &impl StatementBuilder,
-    mut read: impl FnMut(&mut Columns<'_>) -> Result<T, Error> + Send,
+    read: impl FnMut(&mut Columns<'_>) -> Result<T, Error> + Send,
 ) -> Result<Vec<T>, Error> {
     let mut found = Vec::new();
-    for_each_row(db, statement, |columns| {
-        found.push(read(columns)?);
-        Ok(())
-    })
-    .await?;
+    for_each_row(db, statement, into(&mut found, read)).await?;
     Ok(found)
 }
 
@@ -264,15 +260,22 @@ pub async fn read_all<T: Send>(
 pub async fn search<T: Send>(
     db: &impl Db,
     statement: &impl StatementBuilder,
-    mut read: impl FnMut(&mut Columns<'_>) -> Result<T, Error> + Send,
+    read: impl FnMut(&mut Columns<'_>) -> Result<T, Error> + Send,
 ) -> Result<Vec<T>, Error> {
     let mut found = Vec::new();
-    stream(db, db.backend().build(statement), |columns| {
+    stream(db, db.backend().build(statement), into(&mut found, read)).await?;
+    Ok(found)
+}
+
+/// Adds what `read` makes of each row to what was found.
+fn into<T>(
+    found: &mut Vec<T>,
+    mut read: impl FnMut(&mut Columns<'_>) -> Result<T, Error>,
+) -> impl FnMut(&mut Columns<'_>) -> Result<(), Error> {
+    move |columns| {
         found.push(read(columns)?);
         Ok(())
-    })
-    .await?;
-    Ok(found)
+    }
 }
 
 /// Has `read` look at each row that a statement finds, as it comes: thousands of them, first gathered and

@@ -36,7 +36,7 @@ pub mod watermarks;
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
     DbBackend, IsolationLevel, SqliteTransactionMode, Statement, StreamTrait, TransactionOptions,
@@ -94,8 +94,8 @@ impl Store {
                 Ok(Self { reader: Reader::of_file(reader, File::of(url)?), writer, veil })
             }
             DatabaseUrl::Postgres(url) => {
-                let reader = connect(postgres(url, Role::Reader, config.connections)).await?;
-                let writer = connect(postgres(url, Role::Writer, config.connections)).await?;
+                let open = |role| connect(postgres(url, role, config.connections));
+                let (reader, writer) = try_join(open(Role::Reader), open(Role::Writer)).await?;
                 events::rebase(&writer).await?;
                 let veil = veil::of(&writer).await?;
                 Ok(Self { reader: Reader::of_server(reader), writer, veil })

@@ -27,7 +27,8 @@ pub(super) fn forget_now_and_then(pool: PoolOptions<Postgres>) -> PoolOptions<Po
     pool.after_release(move |session, _| {
         let released = released.fetch_add(1, Relaxed);
         Box::pin(async move {
-            if released.is_multiple_of(if released < YOUNG { WHILE_YOUNG } else { LATER }) {
+            let every = if released < YOUNG { WHILE_YOUNG } else { LATER };
+            if released.is_multiple_of(every) {
                 session.execute("DISCARD PLANS").await?;
             }
             Ok(true)

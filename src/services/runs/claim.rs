@@ -16,7 +16,7 @@ use crate::{
         lease::LeaseToken,
     },
     services::{random, wakeups::Topic},
-    store::{self, Changes, Db, attempts, claims, ready, runs},
+    store::{self, Changes, Db, Transaction, attempts, claims, ready, runs},
 };
 
 /// An attempt that has started.
@@ -43,18 +43,14 @@ pub struct Claimed {
 impl Runs {
     /// Hands out ready jobs to these claims.
     pub async fn claim_round(&self, claims: &[Claim]) -> Result<Claimed, store::Error> {
-        let mut transaction = self.store.write().await?;
-        claims::lock(transaction.db()).await?;
-        let mut next_backoff_end = claims::next_backoff_end(transaction.db()).await?;
+        let (mut transaction, mut next_backoff_end) = self.take_turn().await?;
         let now = self.clock.now();
         if next_backoff_end.is_some_and(|end| end <= now) {
             ready::end_backoffs(transaction.db(), now).await?;
             // PostgreSQL numbers a transaction when it first writes, and the history goes by that. What starts jobs must
             // have a later number than what made them ready: until they are chosen, it writes nothing.
             transaction.commit().await?;
-            transaction = self.store.write().await?;
-            claims::lock(transaction.db()).await?;
-            next_backoff_end = claims::next_backoff_end(transaction.db()).await?;
+            (transaction, next_backoff_end) = self.take_turn().await?;
         }
         let db = transaction.db();
         let handed = choose(db, claims).await?;
@@ -66,6 +62,14 @@ impl Runs {
             self.wakeups.changed(&[Topic::History]);
         }
         Ok(Claimed { started, next_backoff_end })
+    }
+
+    /// A transaction in which nobody else claims, and when the next backoff ends.
+    async fn take_turn(&self) -> Result<(Transaction, Option<DateTime<Utc>>), store::Error> {
+        let transaction = self.store.write().await?;
+        claims::lock(transaction.db()).await?;
+        let next_backoff_end = claims::next_backoff_end(transaction.db()).await?;
+        Ok((transaction, next_backoff_end))
     }
 
     /// Remembers that these claims were made.
