@@ -1,5 +1,6 @@
 //! Backfills: planned, made lazily, steered and retried, beside live batches.
 
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, TransactionTrait};
 use serde_json::{Value, json};
 
 use crate::support::{TestApp, generous, on_both, problems, text};
@@ -40,6 +41,16 @@ async fn create(app: &TestApp, input: Value) -> String {
 async fn steer(app: &TestApp, mutation: &str, id: &str) -> Value {
     let selection = format!("backfill {{ {SHOWN} }}");
     shown(&app.done(mutation, &selection, json!({ "id": id })).await["backfill"])
+}
+
+/// Until it ends, no window begins on PostgreSQL, so that an answer can tell what its mutation has made of them.
+/// SQLite has one writer, whom this would hold back as well.
+async fn hold_batches(app: &TestApp) -> DatabaseTransaction {
+    let held = app.db_connect().await.begin().await.unwrap();
+    if held.get_database_backend() == DbBackend::Postgres {
+        held.execute_unprepared("LOCK TABLE batches IN SHARE MODE").await.unwrap();
+    }
+    held
 }
 
 /// `RUNNING 5: 2 pending, 1 running, …` as a short text.
@@ -288,7 +299,9 @@ on_both! {
         fail(app, &running).await;
         until(app, &backfill, "CANCELED of 5: 5 canceled").await;
         assert_eq!(steer(app, "cancelBackfill", &backfill).await, "CANCELED of 5: 5 canceled");
+        let held = hold_batches(app).await;
         assert_eq!(steer(app, "retryBackfill", &backfill).await, "RUNNING of 5: 5 pending");
+        held.commit().await.unwrap();
         for _ in 0..5 {
             complete(app, &claim(app, "").await).await;
         }
